@@ -1,0 +1,345 @@
+/*
+ * An asynchronous queue of file-system metadata operations.
+ *
+ * A program submits requests, goes on working, and pops the responses in whatever order they finish:
+ *
+ *     struct ioq *ioq = ioq_create(64, 4);
+ *     ioq_stat(ioq, AT_FDCWD, "/etc/passwd", BFS_STAT_FOLLOW, &buf, NULL);
+ *
+ *     struct ioq_ent *ent;
+ *     while ((ent = ioq_pop(ioq, true))) {
+ *         if (ent->result < 0) {
+ *             fprintf(stderr, "%s: %s\n", ent->stat.path, strerror(-ent->result));
+ *         }
+ *         ioq_free(ioq, ent);
+ *     }
+ *     ioq_destroy(ioq);
+ *
+ * The directories and stats are those of the program, if it defines bfs_opendir() and bfs_closedir(), or bfs_stat().
+ * Otherwise they are those of <ioq/dir.h> and <ioq/stat.h>.
+ *
+ * Generated from the Rust source: edit that, then run `make headers`.
+ */
+
+#ifndef IOQ_H
+#define IOQ_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A queue. */
+struct ioq;
+
+/** A directory. Whoever provides bfs_opendir() defines it. */
+struct bfs_dir;
+
+/** What is known about a file. Whoever provides bfs_stat() defines it. */
+struct bfs_stat;
+
+/** The operation of a request. */
+enum ioq_op {
+    /** ioq_nop(). */
+    IOQ_NOP = 0,
+    /** ioq_close(). */
+    IOQ_CLOSE = 1,
+    /** ioq_opendir(). */
+    IOQ_OPENDIR = 2,
+    /** ioq_closedir(). */
+    IOQ_CLOSEDIR = 3,
+    /** ioq_stat(). */
+    IOQ_STAT = 4,
+};
+
+/** How much work an ioq_nop() does. */
+enum ioq_nop_type {
+    /** None: the request only travels through the queue. */
+    IOQ_NOP_LIGHT = 0,
+    /** One trivial system call. */
+    IOQ_NOP_HEAVY = 1,
+};
+
+/** Arguments of ioq_nop(). */
+struct ioq_nop {
+    /** How much work to do. */
+    enum ioq_nop_type type;
+};
+
+/** Arguments of ioq_close(). */
+struct ioq_close {
+    /** The file descriptor to close. */
+    int fd;
+};
+
+/** Arguments of ioq_opendir(). */
+struct ioq_opendir {
+    /** The caller's directory, open when the result is 0. */
+    struct bfs_dir *dir;
+    /** The path, or NULL for dfd itself. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+    /** enum bfs_dir_flags. */
+    unsigned int flags;
+};
+
+/** Arguments of ioq_closedir(). */
+struct ioq_closedir {
+    /** The caller's directory, closed whatever the result. */
+    struct bfs_dir *dir;
+};
+
+/** Arguments of ioq_stat(). */
+struct ioq_stat {
+    /** The path, or NULL for dfd itself. */
+    const char *path;
+    /** The caller's buffer, filled when the result is 0. */
+    struct bfs_stat *buf;
+    /** Reserved for layout compatibility; always NULL. */
+    void *xbuf;
+    /** The base file descriptor. */
+    int dfd;
+    /** enum bfs_stat_flags. */
+    unsigned int flags;
+};
+
+/**
+ * A request on its way to a worker, and the response on its way back.
+ *
+ * A popped entry belongs to the caller until ioq_free(). Everything in it but result is as it was submitted.
+ */
+struct ioq_ent {
+    /** The operation. */
+    alignas(64) enum ioq_op op;
+    /** At least 0 on success, the negated errno on failure. */
+    int result;
+    /** Whatever the caller passed as ptr. */
+    void *ptr;
+    /** The arguments. */
+    union {
+        /** Arguments of ioq_nop(). */
+        struct ioq_nop nop;
+        /** Arguments of ioq_close(). */
+        struct ioq_close close;
+        /** Arguments of ioq_opendir(). */
+        struct ioq_opendir opendir;
+        /** Arguments of ioq_closedir(). */
+        struct ioq_closedir closedir;
+        /** Arguments of ioq_stat(). */
+        struct ioq_stat stat;
+    };
+};
+
+/** How the requests of a queue were run so far. */
+struct ioq_counts {
+    /** By a worker, through its io_uring. */
+    uint64_t ring;
+    /** By a worker, with plain system calls. */
+    uint64_t worker;
+    /** By the caller itself, in ioq_pop(). */
+    uint64_t caller;
+};
+
+/**
+ * Create a queue.
+ *
+ * Threads and rings are started when the first requests need them, so an unused queue costs little memory and no
+ * file descriptor. A worker holds at most one descriptor, that of its ring. If no worker can be started, then or
+ * later, the queue still works: popping runs the requests.
+ *
+ * The environment variable IOQ_BACKEND chooses how workers run the requests: auto (the default) uses io_uring
+ * where it can be had and pays, uring insists on it, sync uses plain system calls alone. It is ignored in
+ * set-user-ID programs.
+ *
+ * Parameters:
+ * - depth: how many requests the queue holds, from submission to ioq_free(); exactly that many, at least 1.
+ * - nthreads: the most worker threads to start. With 0, requests run inside the caller's own blocking ioq_pop().
+ *
+ * Returns:
+ * The queue, to be destroyed with ioq_destroy(), or NULL with errno set:
+ * - EINVAL: depth is 0, or IOQ_BACKEND has an unknown value.
+ * - ENOMEM: no memory, or depth or nthreads are too large for any.
+ * - EAGAIN: a resource limit forbids it.
+ * - with IOQ_BACKEND=uring, whatever io_uring_setup() failed with, such as ENOSYS, EPERM or EMFILE.
+ *
+ * Threads:
+ * A queue is used by one thread at a time; only ioq_cancel() may be called from any thread while another uses the
+ * queue. Several queues are independent of each other. No function here may be called from a signal handler. Workers
+ * are named ioq-0, ioq-1, …, and block every signal, so that no handler of the program runs on them.
+ *
+ * After fork() the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
+ * releases the memory and runs nothing. A queue that such a child creates has no workers, and all its requests run
+ * inside ioq_pop(). exec and _exit() are fine. The descriptors of rings are close-on-exec.
+ */
+struct ioq *ioq_create(size_t depth, size_t nthreads);
+
+/**
+ * How many more requests fit: depth less the entries that were submitted and not yet given to ioq_free().
+ *
+ * 0 if ioq is NULL.
+ */
+size_t ioq_capacity(const struct ioq *ioq);
+
+/**
+ * Submit a request that does nothing, for measurements and tests. Its result is 0.
+ *
+ * This and the four functions below put a request into the queue and return at once. Requests are buffered: they
+ * reach the workers when enough have come together, and at the latest at the next ioq_submit() or ioq_pop().
+ * Responses come back through ioq_pop() in any order, every accepted request exactly once.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - type: how much work to do.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set, in which case nothing was queued:
+ * - EAGAIN: the queue is full; free an entry first.
+ * - EINTR: the queue was cancelled.
+ * - ENOMEM: no memory.
+ * - EINVAL: ioq is NULL, or type is no enum ioq_nop_type.
+ */
+int ioq_nop(struct ioq *ioq, enum ioq_nop_type type, void *ptr);
+
+/**
+ * Submit a close().
+ *
+ * It runs even if the queue is cancelled. The descriptor is gone whatever the result, unless that is -EBADF.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - fd: the descriptor; the queue's once accepted, still the caller's if not.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(). The entry's result is 0 or the negated errno of close(2).
+ */
+int ioq_close(struct ioq *ioq, int fd, void *ptr);
+
+/**
+ * Submit a bfs_opendir(), followed by a bfs_polldir() that reads the first entries ahead.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dir: an allocated directory that is not open. It stays the caller's, who leaves it alone until the entry is
+ *   popped. It is open then if and only if the result is 0.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped; NULL opens dfd itself, and the directory
+ *   takes the descriptor over.
+ * - flags: enum bfs_dir_flags.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if dir is NULL. The entry's result is 0, the negated
+ * errno of openat(2), or -EINTR if the queue was cancelled first.
+ */
+int ioq_opendir(struct ioq *ioq, struct bfs_dir *dir, int dfd, const char *path, unsigned int flags, void *ptr);
+
+/**
+ * Submit a bfs_closedir().
+ *
+ * It runs even if the queue is cancelled. The directory is closed whatever the result.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dir: an open directory. Its memory stays the caller's, who leaves it alone until the entry is popped.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if dir is NULL. The entry's result is 0 or the
+ * negated errno of close(2).
+ */
+int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
+
+/**
+ * Submit a bfs_stat().
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped; NULL means dfd itself.
+ * - flags: enum bfs_stat_flags.
+ * - buf: where to put the result. It stays the caller's, who leaves it alone until the entry is popped. It is
+ *   filled if and only if the entry's result is 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if buf is NULL. The entry's result is 0, the negated
+ * errno of statx(2), or -EINTR if the queue was cancelled first.
+ */
+int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, struct bfs_stat *buf, void *ptr);
+
+/** Hand every buffered request to the workers. Ignored if ioq is NULL. */
+void ioq_submit(struct ioq *ioq);
+
+/**
+ * Pop a response. Buffered requests are submitted first.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - block: whether to wait for a response if none is ready. A caller that would wait may run requests itself.
+ *
+ * Returns:
+ * An entry, which is the caller's until ioq_free(). NULL if every request has been popped already, if none is ready
+ * and block is false, or if ioq is NULL. errno is left as it was.
+ */
+struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
+
+/** Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL. */
+void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
+
+/**
+ * Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too.
+ *
+ * All zero if ioq is NULL. Ignored if counts is NULL.
+ */
+void ioq_count(const struct ioq *ioq, struct ioq_counts *counts);
+
+/**
+ * Cancel every request that has not run yet. Ignored if ioq is NULL, and the second time.
+ *
+ * Later submissions fail with EINTR. Requests in the queue still come back through ioq_pop(): what runs already
+ * with its own result, the others with -EINTR, except that ioq_close() and ioq_closedir() run all the same. This
+ * function may be called from any thread; it does not wait.
+ */
+void ioq_cancel(struct ioq *ioq);
+
+/**
+ * Cancel and destroy a queue. Ignored if ioq is NULL.
+ *
+ * Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
+ * responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
+ * buffers and paths are not touched after that.
+ */
+void ioq_destroy(struct ioq *ioq);
+
+static_assert(sizeof(enum ioq_op) == 4, "ABI");
+static_assert(sizeof(enum ioq_nop_type) == 4, "ABI");
+static_assert(sizeof(struct ioq_ent) == 64, "ABI");
+static_assert(alignof(struct ioq_ent) == 64, "ABI");
+static_assert(offsetof(struct ioq_ent, op) == 0, "ABI");
+static_assert(offsetof(struct ioq_ent, result) == 4, "ABI");
+static_assert(offsetof(struct ioq_ent, ptr) == 8, "ABI");
+static_assert(offsetof(struct ioq_ent, nop) == 16, "ABI");
+static_assert(sizeof(struct ioq_counts) == 24, "ABI");
+static_assert(offsetof(struct ioq_counts, caller) == 16, "ABI");
+static_assert(offsetof(struct ioq_opendir, path) == 8, "ABI");
+static_assert(offsetof(struct ioq_opendir, dfd) == 16, "ABI");
+static_assert(offsetof(struct ioq_opendir, flags) == 20, "ABI");
+static_assert(sizeof(struct ioq_opendir) == 24, "ABI");
+static_assert(offsetof(struct ioq_stat, buf) == 8, "ABI");
+static_assert(offsetof(struct ioq_stat, xbuf) == 16, "ABI");
+static_assert(offsetof(struct ioq_stat, dfd) == 24, "ABI");
+static_assert(offsetof(struct ioq_stat, flags) == 28, "ABI");
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IOQ_H */

@@ -1,0 +1,441 @@
+//! Where entries live, and what travels through the queues.
+//!
+//! Entries come in blocks of 31, and what a slot holds is a *span*: some consecutive entries of one block. A block's
+//! address has eleven free bits at the bottom, and a span keeps its first and last index there:
+//!
+//! ```text
+//!     0 | address of the block | last: 5 bits | first: 5 bits | 0
+//!     ↑ SKIP                                                    ↑ BLOCKED
+//! ```
+//!
+//! So one fetch-and-add and one compare-and-swap move up to 31 requests, no memory is needed to hold a batch together,
+//! and a span can be cut in two anywhere, to share slow work or to deliver the part of it that is done. Two spans never
+//! overlap: whoever holds a span owns its entries. The block's head belongs to the calling thread alone.
+//!
+//! Blocks are recycled, never moved and never given back before the queue is destroyed.
+
+use crate::alloc;
+use crate::entry::ioq_ent;
+use crate::errno::Errno;
+use crate::mpmc;
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+/// Entries in a block: with its head, which is as large as an entry, 32 times 64 bytes.
+pub const BLOCK_ENTRIES: usize = 31;
+
+/// What a block must be aligned to, so that a span fits into its address.
+const BLOCK_ALIGN: usize = 2048;
+
+/// Entries, and what the calling thread must know about them.
+#[repr(C, align(2048))]
+pub struct Block {
+    head: UnsafeCell<Head>,
+    entries: [UnsafeCell<MaybeUninit<ioq_ent>>; BLOCK_ENTRIES],
+}
+
+/// The part of a block that only the calling thread uses.
+#[repr(align(64))]
+struct Head {
+    /// Bit i + 1 is set while entry i is in use: buffered, on its way, or popped and not yet freed.
+    busy: u32,
+    /// The next block in the arena's free list.
+    next: *mut Block,
+}
+
+const _: () = {
+    assert!(usize::BITS == 64, "a span is packed into a 64-bit word");
+    assert!(size_of::<Block>() == BLOCK_ALIGN && align_of::<Block>() == BLOCK_ALIGN);
+    assert!(BLOCK_ENTRIES <= INDEX_MASK);
+    assert!((INDEX_MASK << LAST_SHIFT | INDEX_MASK << FIRST_SHIFT | mpmc::RESERVED) & ADDRESS == 0);
+};
+
+const FIRST_SHIFT: u32 = 1;
+const LAST_SHIFT: u32 = 6;
+const INDEX_MASK: usize = 31;
+const ADDRESS: usize = !(BLOCK_ALIGN - 1) & !mpmc::RESERVED;
+
+/// Consecutive entries of one block, owned by whoever holds this.
+///
+/// A span is not dropped but handed on: its entries must come back to the caller.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the entries of a dropped span never come back"]
+pub struct Span(NonNull<()>);
+
+// SAFETY: a span is the right to its entries, which are plain data; nothing in them is bound to a thread.
+unsafe impl Send for Span {}
+
+impl Span {
+    /// The sentinel that tells a worker to leave. It has no block, and indices that no real span has.
+    pub const STOP: Span = Span(NonNull::new(ptr::without_provenance_mut(1 << FIRST_SHIFT)).unwrap());
+
+    /// Entries `first..=last` of `block`.
+    fn new(block: NonNull<Block>, first: usize, last: usize) -> Self {
+        debug_assert!(first <= last && last < BLOCK_ENTRIES);
+        // A block's address is not 0, and setting low bits cannot make it so.
+        Self(block.cast().map_addr(|a| a | (first << FIRST_SHIFT | last << LAST_SHIFT)))
+    }
+
+    /// The word that a slot holds.
+    pub fn as_ptr(&self) -> *mut () {
+        self.0.as_ptr()
+    }
+
+    /// The span whose word this is.
+    ///
+    /// # Safety
+    ///
+    /// `word` must come from `as_ptr` of a span that nobody else holds any more.
+    pub unsafe fn from_ptr(word: *mut ()) -> Self {
+        // SAFETY: `as_ptr` never returns NULL.
+        Self(unsafe { NonNull::new_unchecked(word) })
+    }
+
+    fn addr(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+
+    fn first(&self) -> usize {
+        self.addr() >> FIRST_SHIFT & INDEX_MASK
+    }
+
+    fn last(&self) -> usize {
+        self.addr() >> LAST_SHIFT & INDEX_MASK
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.last() - self.first() + 1
+    }
+
+    fn block(&self) -> *mut Block {
+        self.as_ptr().map_addr(|a| a & ADDRESS).cast()
+    }
+
+    /// The `i`-th of its entries.
+    pub fn entry(&self, i: usize) -> NonNull<ioq_ent> {
+        debug_assert!(*self != Self::STOP && i < self.len());
+        // SAFETY: a span other than STOP names entries of a live block, and the index is one of them.
+        unsafe {
+            let entries = &raw mut (*self.block()).entries;
+            NonNull::new_unchecked(entries.cast::<ioq_ent>().add(self.first() + i))
+        }
+    }
+
+    /// Cuts off its first `n` entries; `n` must be between 1 and `len() - 1`.
+    pub fn split(self, n: usize) -> (Span, Span) {
+        debug_assert!(0 < n && n < self.len());
+        let (first, last) = (self.first(), self.last());
+        // SAFETY: the block of a span is not NULL.
+        let block = unsafe { NonNull::new_unchecked(self.block()) };
+        (Self::new(block, first, first + n - 1), Self::new(block, first + n, last))
+    }
+
+    /// One span of this and `next`, if `next` starts in the same block where this one ends; else both as they were.
+    pub fn join(self, next: Span) -> Result<Span, (Span, Span)> {
+        if self.block() == next.block() && self.last() + 1 == next.first() {
+            // SAFETY: the block of a span is not NULL.
+            Ok(Self::new(unsafe { NonNull::new_unchecked(self.block()) }, self.first(), next.last()))
+        } else {
+            Err((self, next))
+        }
+    }
+}
+
+/// The entries of a span, to be taken one by one.
+pub struct Entries {
+    next: *mut ioq_ent,
+    left: usize,
+}
+
+impl Entries {
+    /// None at all.
+    pub const NONE: Self = Self { next: ptr::null_mut(), left: 0 };
+
+    /// Those of `span`.
+    pub fn of(span: Span) -> Self {
+        Self { next: span.entry(0).as_ptr(), left: span.len() }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = NonNull<ioq_ent>;
+
+    #[inline]
+    fn next(&mut self) -> Option<NonNull<ioq_ent>> {
+        self.left = self.left.checked_sub(1)?;
+        let entry = NonNull::new(self.next);
+        // At the end of the block, this points just past it.
+        self.next = self.next.wrapping_add(1);
+        entry
+    }
+}
+
+/// Spans without entries, for tests of what carries them.
+#[cfg(test)]
+#[allow(dead_code, reason = "not every build has all of those tests")]
+impl Span {
+    /// The first `len` entries of a block that is not there.
+    pub fn labelled(label: usize, len: usize) -> Self {
+        let block = NonNull::new(ptr::without_provenance_mut(label * BLOCK_ALIGN)).unwrap();
+        Self::new(block, 0, len - 1)
+    }
+
+    pub fn label(&self) -> usize {
+        self.block().addr() / BLOCK_ALIGN
+    }
+
+    pub fn index(&self) -> usize {
+        self.first()
+    }
+}
+
+/// The blocks of a queue, and the one that is being filled. Belongs to the calling thread.
+pub struct Arena {
+    /// What was allocated, and how many blocks each.
+    chunks: Vec<(NonNull<Block>, usize)>,
+    /// Recycled blocks, the last one first: it is the likeliest to be in the cache.
+    free: *mut Block,
+    /// The block that is being filled, unless it is full.
+    filling: *mut Block,
+    /// Its first entry that is buffered: not yet taken by `flush`.
+    start: usize,
+    /// Its first entry that was never used. `BLOCK_ENTRIES` if it is full, or if there is none.
+    next: usize,
+}
+
+/// The bit in a block's head that stands for the entry at this address.
+fn busy_bit(entry: *mut ioq_ent) -> u32 {
+    // A block is as large as 32 entries, the first of which is its head.
+    1 << (entry.addr() / size_of::<ioq_ent>() % 32)
+}
+
+/// The most blocks to allocate at once.
+const MAX_CHUNK: usize = 16;
+
+impl Arena {
+    pub fn new() -> Self {
+        let none = ptr::null_mut();
+        Self { chunks: Vec::new(), free: none, filling: none, start: BLOCK_ENTRIES, next: BLOCK_ENTRIES }
+    }
+
+    /// An entry to be filled in by the caller, at the end of the buffer. It must be written before the next `flush`.
+    ///
+    /// Nothing may be buffered in a full block: `flush` when `is_full`.
+    #[inline]
+    pub fn entry(&mut self) -> Result<NonNull<ioq_ent>, Errno> {
+        if self.is_full() {
+            self.next_block()?;
+        }
+        // SAFETY: `filling` is a live block with room, and its head is this thread's.
+        unsafe {
+            let entry = (&raw mut (*self.filling).entries).cast::<ioq_ent>().add(self.next);
+            (*(*self.filling).head.get()).busy |= busy_bit(entry);
+            self.next += 1;
+            Ok(NonNull::new_unchecked(entry))
+        }
+    }
+
+    /// Whether the block that is being filled has no room left.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.next == BLOCK_ENTRIES
+    }
+
+    /// Whether something is buffered.
+    #[inline]
+    pub fn is_buffering(&self) -> bool {
+        self.start != self.next
+    }
+
+    /// Takes what is buffered.
+    pub fn flush(&mut self) -> Option<Span> {
+        if !self.is_buffering() {
+            return None;
+        }
+        let first = std::mem::replace(&mut self.start, self.next);
+        // SAFETY: entries were taken from this block, so there is one.
+        let block = unsafe { NonNull::new_unchecked(self.filling) };
+        if self.is_full() {
+            self.filling = ptr::null_mut();
+        }
+        Some(Span::new(block, first, self.next - 1))
+    }
+
+    /// Takes an entry back. Returns false, and does nothing, if it is free already.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be one of this arena's, and not be used again.
+    #[inline]
+    pub unsafe fn free(&mut self, entry: NonNull<ioq_ent>) -> bool {
+        let bit = busy_bit(entry.as_ptr());
+        let block: *mut Block = entry.as_ptr().map_addr(|a| a & ADDRESS).cast();
+        // SAFETY: the entry's block is live, and its head is this thread's.
+        let head = unsafe { &mut *(*block).head.get() };
+        if head.busy & bit == 0 {
+            return false;
+        }
+        head.busy &= !bit;
+        if head.busy == 0 {
+            if block == self.filling {
+                // Nothing is buffered, since nothing is in use: begin again.
+                (self.start, self.next) = (0, 0);
+            } else {
+                head.next = std::mem::replace(&mut self.free, block);
+            }
+        }
+        true
+    }
+
+    /// Puts a block in place to be filled.
+    #[cold]
+    fn next_block(&mut self) -> Result<(), Errno> {
+        debug_assert!(self.filling.is_null());
+        if self.free.is_null() {
+            self.grow()?;
+        }
+        self.filling = self.free;
+        // SAFETY: blocks in the free list are live, and their heads are this thread's.
+        self.free = unsafe { (*(*self.filling).head.get()).next };
+        (self.start, self.next) = (0, 0);
+        Ok(())
+    }
+
+    /// Adds blocks to the free list: one, then as many as there are.
+    fn grow(&mut self) -> Result<(), Errno> {
+        let count = self.chunks.iter().map(|&(_, count)| count).sum::<usize>().clamp(1, MAX_CHUNK);
+        let chunk = alloc::array::<Block>(count)?;
+        if let Err(e) = alloc::push(&mut self.chunks, (chunk, count)) {
+            // SAFETY: just allocated, with this count.
+            unsafe { alloc::free_array(chunk, count) };
+            return Err(e);
+        }
+        for i in (0..count).rev() {
+            // SAFETY: within the chunk. The entries stay uninitialised; the head is written before it is ever read.
+            unsafe {
+                let block = chunk.add(i).as_ptr();
+                debug_assert!(block.addr() & !ADDRESS == 0);
+                (*block).head.get().write(Head { busy: 0, next: self.free });
+                self.free = block;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        for &(chunk, count) in &self.chunks {
+            // SAFETY: allocated in `grow` with this count; entries and heads have nothing to drop.
+            unsafe { alloc::free_array(chunk, count) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(arena: &mut Arena, n: usize) -> Vec<NonNull<ioq_ent>> {
+        (0..n).map(|_| arena.entry().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_span_names_the_entries_that_were_buffered() {
+        let mut arena = Arena::new();
+        let entries = fill(&mut arena, 5);
+        let span = arena.flush().unwrap();
+        assert_eq!((0..span.len()).map(|i| span.entry(i)).collect::<Vec<_>>(), entries);
+        assert_eq!(arena.flush(), None);
+    }
+
+    #[test]
+    fn spans_of_one_block_do_not_overlap() {
+        let mut arena = Arena::new();
+        let mut entries = fill(&mut arena, 3);
+        let one = arena.flush().unwrap();
+        entries.extend(fill(&mut arena, BLOCK_ENTRIES - 3));
+        assert!(arena.is_full());
+        let two = arena.flush().unwrap();
+        let named: Vec<_> = [one, two].iter().flat_map(|s| (0..s.len()).map(|i| s.entry(i))).collect();
+        assert_eq!(named, entries);
+    }
+
+    #[test]
+    fn splitting_and_joining_are_inverse() {
+        let mut arena = Arena::new();
+        let entries = fill(&mut arena, BLOCK_ENTRIES);
+        for (n, &entry) in entries.iter().enumerate().skip(1) {
+            let span = Span::new(NonNull::new(arena.filling).unwrap(), 0, BLOCK_ENTRIES - 1);
+            let (a, b) = span.split(n);
+            assert_eq!((a.len(), b.len()), (n, BLOCK_ENTRIES - n));
+            assert_eq!(b.entry(0), entry);
+            let (b, a) = b.join(a).unwrap_err();
+            assert_eq!(a.join(b).unwrap().len(), BLOCK_ENTRIES);
+        }
+    }
+
+    #[test]
+    fn a_word_keeps_the_span() {
+        let mut arena = Arena::new();
+        fill(&mut arena, 7);
+        let span = arena.flush().unwrap();
+        let word = span.as_ptr();
+        assert_eq!(word.addr() & mpmc::RESERVED, 0);
+        // SAFETY: `span` is not used as a span from here on.
+        assert_eq!(unsafe { Span::from_ptr(word) }, span);
+        assert_ne!(Span::STOP, span);
+        assert_eq!(Span::STOP.as_ptr().addr() & mpmc::RESERVED, 0);
+    }
+
+    #[test]
+    fn freed_entries_are_used_again() {
+        let mut arena = Arena::new();
+        for round in 0..1000 {
+            let mut entries = fill(&mut arena, 1 + round % 100 % BLOCK_ENTRIES);
+            let span = arena.flush().unwrap();
+            assert_eq!(span.len(), entries.len());
+            if round % 2 == 0 {
+                entries.reverse();
+            }
+            for entry in entries {
+                // SAFETY: each is freed once.
+                assert!(unsafe { arena.free(entry) });
+            }
+        }
+        assert_eq!(arena.chunks.len(), 1, "one block is enough when everything is freed each time");
+    }
+
+    #[test]
+    fn freeing_twice_changes_nothing() {
+        let mut arena = Arena::new();
+        let entries = fill(&mut arena, 2);
+        // SAFETY: the entries are not used; the second call is what is tested.
+        unsafe {
+            assert!(arena.free(entries[0]));
+            assert!(!arena.free(entries[0]));
+            assert!(arena.free(entries[1]));
+        }
+    }
+
+    #[test]
+    fn a_block_comes_back_when_its_last_entry_is_freed() {
+        let mut arena = Arena::new();
+        let first = fill(&mut arena, BLOCK_ENTRIES);
+        let _ = arena.flush();
+        let second = fill(&mut arena, BLOCK_ENTRIES);
+        let _ = arena.flush();
+        for &entry in &first[1..] {
+            // SAFETY: each is freed once.
+            unsafe { arena.free(entry) };
+        }
+        let third = fill(&mut arena, BLOCK_ENTRIES);
+        let _ = arena.flush();
+        assert!(third.iter().all(|e| !first.contains(e) && !second.contains(e)));
+        // SAFETY: freed once.
+        unsafe { arena.free(first[0]) };
+        assert_eq!(fill(&mut arena, BLOCK_ENTRIES), first);
+    }
+}

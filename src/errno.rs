@@ -1,0 +1,57 @@
+//! Errors are `errno` values, and this is the one place that writes `errno`.
+
+use libc::c_int;
+use std::ptr;
+
+/// A value of `errno`, never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub c_int);
+
+impl Errno {
+    /// What the last failed call of this thread left behind.
+    pub fn last() -> Self {
+        // SAFETY: the location is valid for the life of the thread.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+/// Sets this thread's `errno`.
+pub fn set(value: c_int) {
+    // SAFETY: the location is valid for the life of the thread.
+    unsafe { *libc::__errno_location() = value };
+}
+
+/// A C result as this library's: what was returned, or the negated `errno`.
+pub fn negated(ret: c_int) -> c_int {
+    if ret >= 0 { ret } else { -Errno::last().0 }
+}
+
+/// For functions that return 0, or -1 with `errno` set.
+pub fn or_minus_one(result: Result<(), Errno>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(e) => {
+            set(e.0);
+            -1
+        }
+    }
+}
+
+/// For functions that return a pointer, or NULL with `errno` set.
+pub fn or_null<T>(result: Result<ptr::NonNull<T>, Errno>) -> *mut T {
+    match result {
+        Ok(p) => p.as_ptr(),
+        Err(e) => {
+            set(e.0);
+            ptr::null_mut()
+        }
+    }
+}
+
+/// Runs `f` and leaves `errno` as it was.
+pub fn preserved<R>(f: impl FnOnce() -> R) -> R {
+    let saved = Errno::last().0;
+    let ret = f();
+    set(saved);
+    ret
+}

@@ -1,0 +1,198 @@
+//! What the caller and the workers of one queue share.
+
+use crate::alloc;
+use crate::backend::Backend;
+use crate::block::Span;
+use crate::entry::ioq_ent;
+use crate::errno::Errno;
+use crate::exec;
+use crate::host::Host;
+use crate::mpmc::Mpmc;
+use crate::pool::Pool;
+use crate::sync::{AtomicBool, AtomicU64, CachePadded, Ordering, fence};
+use std::time::{Duration, Instant};
+
+/// How long a finished request may wait for its neighbours before it is delivered.
+///
+/// A span of quick requests is delivered whole. What takes longer than this would rather be seen by the caller than be
+/// cheap: waking the caller costs a few microseconds, so this keeps that cost to a fraction of the work.
+pub const DELIVER_AFTER: Duration = Duration::from_micros(25);
+
+/// Looks at a queue before going to sleep; about a microsecond. Nobody looks at all on a single processor, where the
+/// other side cannot run meanwhile.
+const SPINS: u32 = 64;
+
+/// One queue's shared part.
+pub struct Shared {
+    /// Requests on their way to the workers.
+    pub pending: Mpmc,
+    /// Responses on their way to the caller.
+    pub ready: Mpmc,
+    pub pool: Pool,
+    pub cancelled: AtomicBool,
+    /// Whether the caller sleeps until a response is ready.
+    pub caller_asleep: CachePadded<AtomicBool>,
+    pub backend: Backend,
+    pub host: &'static Host,
+    /// What each worker did, by its number.
+    pub counters: Vec<CachePadded<Counters>>,
+}
+
+/// How many requests a worker ran. Written by that worker alone.
+pub struct Counters {
+    pub ring: AtomicU64,
+    pub plain: AtomicU64,
+}
+
+impl Counters {
+    /// Adds to a counter that nobody else writes.
+    pub fn add(counter: &AtomicU64, count: usize) {
+        counter.store(counter.load(Ordering::Relaxed) + count as u64, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    pub fn new(depth: usize, nthreads: usize, backend: Backend) -> Result<Self, Errno> {
+        let alone = std::thread::available_parallelism().is_ok_and(|n| n.get() == 1);
+        let spins = if alone { 0 } else { SPINS };
+        let counters = |_| CachePadded(Counters { ring: AtomicU64::new(0), plain: AtomicU64::new(0) });
+        Ok(Self {
+            pending: Mpmc::new(depth, spins)?,
+            ready: Mpmc::new(depth, spins)?,
+            pool: Pool::new(nthreads, spins)?,
+            cancelled: AtomicBool::new(false),
+            caller_asleep: CachePadded(AtomicBool::new(false)),
+            backend,
+            host: Host::get(),
+            counters: alloc::vec(nthreads, counters)?,
+        })
+    }
+
+    /// Hands a span to the workers.
+    pub fn send(&self, span: Span) {
+        self.pending.push(span);
+        self.pool.notify();
+    }
+
+    /// Whether a request is not to run, because the queue was cancelled. Then its result says so.
+    pub fn check_cancel(&self, ent: &mut ioq_ent) -> bool {
+        let cancel = self.cancelled.load(Ordering::Relaxed) && !exec::survives_cancel(ent.op);
+        if cancel {
+            ent.result = -libc::EINTR;
+        }
+        cancel
+    }
+
+    /// Runs a span's requests one after the other by plain system calls. `owner` is the number of this thread's hand,
+    /// where those that must wait for others wait; so they may be gone before they are run here. What is left in the
+    /// hand after this is for `run_on`.
+    pub fn run(&self, span: Span, owner: usize) -> Option<Run> {
+        let len = span.len();
+        // What never waits need not be laid open.
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let quick = (0..len).take_while(|&i| self.run_quick(unsafe { span.entry(i).as_mut() })).count();
+        if quick == len {
+            return Some(Run { done: span, measured: None });
+        }
+        let (done, rest) = if quick == 0 {
+            (None, span)
+        } else {
+            let (done, rest) = span.split(quick);
+            (Some(done), rest)
+        };
+        let several = rest.len() > 1;
+        self.pool.hands.of(owner).put(rest);
+        if several {
+            self.tell_of_hand();
+        }
+        self.run_hand(owner, done)
+    }
+
+    /// Goes on with what is left in the hand. None if nothing is.
+    pub fn run_on(&self, owner: usize) -> Option<Run> {
+        self.run_hand(owner, None)
+    }
+
+    fn run_hand(&self, owner: usize, mut done: Option<Span>) -> Option<Run> {
+        let hand = self.pool.hands.of(owner);
+        let mut clock = Clock::new();
+        let mut count = 0;
+        // A caller that sleeps wants what is done before the next request is tried, which may take long.
+        while done.is_none() || !self.caller_asleep.load(Ordering::Relaxed) {
+            let Some(one) = hand.claim() else { break };
+            self.run_one(&one);
+            count += 1;
+            // Thieves take from the back, so what is claimed follows what was claimed before.
+            done = Some(match done {
+                Some(done) => done.join(one).expect("consecutive requests"),
+                None => one,
+            });
+            if clock.is_over(count) {
+                break;
+            }
+        }
+        done.map(|done| Run { done, measured: (count > 0).then(|| (count, clock.elapsed())) })
+    }
+
+    /// Runs the one request of a span by plain system calls. Returns whether it might have waited for something.
+    pub fn run_one(&self, one: &Span) -> bool {
+        // SAFETY: this thread owns the span, whose entries were written before they were sent; what is in them is as
+        // the caller of `ioq.h` vouched for.
+        unsafe {
+            let ent = one.entry(0).as_mut();
+            let waits = !self.run_quick(ent);
+            if waits {
+                exec::run(self.host, ent);
+            }
+            waits
+        }
+    }
+
+    /// Runs a request that waits for nothing. Returns false, and does nothing, if it is another.
+    fn run_quick(&self, ent: &mut ioq_ent) -> bool {
+        self.check_cancel(ent) || exec::run_nop(ent)
+    }
+
+    /// Call this after opening one's hand: wakes a worker to look into it if the caller will not, because it sleeps.
+    ///
+    /// The caller says so before it looks into the hands for the last time; so either it saw this one, or it is seen to
+    /// sleep here.
+    pub fn tell_of_hand(&self) {
+        fence(Ordering::SeqCst);
+        if self.caller_asleep.load(Ordering::Relaxed) {
+            self.pool.notify();
+        }
+    }
+}
+
+/// What became of a span, or of the first part of it.
+pub struct Run {
+    /// The requests that are done.
+    pub done: Span,
+    /// How many of them might have waited for something, and how long all that took.
+    pub measured: Option<(usize, Duration)>,
+}
+
+/// Tells when `DELIVER_AFTER` is over, looking at the time after 1, 2, 4, 8, … requests.
+struct Clock {
+    start: Instant,
+    next_look: usize,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { start: Instant::now(), next_look: 1 }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn is_over(&mut self, done: usize) -> bool {
+        if done < self.next_look {
+            return false;
+        }
+        self.next_look = 2 * done;
+        self.elapsed() >= DELIVER_AFTER
+    }
+}

@@ -1,0 +1,214 @@
+//! The worker threads: starting them, and their loop.
+
+mod flight;
+mod ring;
+
+use crate::alloc;
+use crate::block::Span;
+use crate::errno::Errno;
+use crate::policy::Policy;
+use crate::pool::Member;
+use crate::shared::{Counters, Run, Shared};
+use libc::{c_void, pthread_t};
+use ring::{Ring, Session};
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+pub use ring::check_available as check_ring;
+
+/// Room for the host's functions to run in. Below the size of a huge page, lest the kernel back each stack with one.
+const STACK_SIZE: usize = 1 << 20;
+
+/// What a worker thread is told when it starts.
+struct Job {
+    shared: *const Shared,
+    member: Member,
+}
+
+/// The process that workers were started in, or 0.
+static HOME: AtomicI32 = AtomicI32::new(0);
+
+/// Whether workers can be started in this process: not in a child of fork() whose parent had some.
+///
+/// parking_lot keeps one table of all threads that sleep. A child inherits it as it was, with threads in it that do not
+/// exist there, and perhaps with a lock that one of them held; so a child must never sleep on those locks. A queue
+/// without workers does not: all is done by the calling thread.
+pub fn are_possible() -> bool {
+    let home = HOME.load(Ordering::Relaxed);
+    // SAFETY: always safe to ask.
+    home == 0 || home == unsafe { libc::getpid() }
+}
+
+/// Starts a worker thread.
+///
+/// # Safety
+///
+/// `shared` must live, and not move, until the thread was joined.
+pub unsafe fn spawn(shared: &Shared, member: Member) -> Result<pthread_t, Errno> {
+    // SAFETY: always safe to ask.
+    HOME.store(unsafe { libc::getpid() }, Ordering::Relaxed);
+    let job = alloc::boxed(Job { shared, member })?;
+    // SAFETY: `work` takes such a job over; where no thread came into being, it is still ours.
+    unsafe {
+        create_thread(job.cast()).inspect_err(|_| {
+            alloc::unbox(job);
+        })
+    }
+}
+
+/// # Safety
+///
+/// `job` must be a `Job` from `alloc::boxed`, which the thread takes over if it can be created.
+unsafe fn create_thread(job: NonNull<c_void>) -> Result<pthread_t, Errno> {
+    // SAFETY: all arguments are valid for these calls.
+    unsafe {
+        let mut attr = MaybeUninit::uninit();
+        let error = libc::pthread_attr_init(attr.as_mut_ptr());
+        if error != 0 {
+            return Err(Errno(error));
+        }
+        libc::pthread_attr_setstacksize(attr.as_mut_ptr(), STACK_SIZE);
+
+        // A thread inherits its creator's mask, and no handler of the program's may ever run on a worker.
+        let (mut all, mut saved) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), saved.as_mut_ptr());
+
+        let mut thread = MaybeUninit::uninit();
+        let mut error = libc::pthread_create(thread.as_mut_ptr(), attr.as_ptr(), work, job.as_ptr());
+        if error == libc::EINVAL {
+            // The program's thread-local variables take more than the stack. The default has room for them.
+            error = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), work, job.as_ptr());
+        }
+
+        libc::pthread_sigmask(libc::SIG_SETMASK, saved.as_ptr(), ptr::null_mut());
+        libc::pthread_attr_destroy(attr.as_mut_ptr());
+        if error == 0 { Ok(thread.assume_init()) } else { Err(Errno(error)) }
+    }
+}
+
+/// Waits for a worker thread to end.
+///
+/// # Safety
+///
+/// `thread` must come from `spawn`, and not have been joined.
+pub unsafe fn join(thread: pthread_t) {
+    // SAFETY: a joinable thread, by this function's contract.
+    unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+}
+
+extern "C" fn work(job: *mut c_void) -> *mut c_void {
+    if let Some(job) = NonNull::new(job.cast::<Job>()) {
+        // SAFETY: `spawn` made the job for this thread, and its caller keeps `shared` alive.
+        let (shared, member) = unsafe {
+            let Job { shared, member } = alloc::unbox(job);
+            (&*shared, member)
+        };
+        set_name(member.index());
+        Worker { shared, member, policy: Policy::new(shared.backend), ring: RingState::Untried }.run();
+    }
+    ptr::null_mut()
+}
+
+/// Names this thread `ioq-N`.
+fn set_name(index: usize) {
+    // The kernel takes 15 bytes and a NUL.
+    let mut name = [0u8; 16];
+    let mut rest = &mut name[..15];
+    // A number too long for that is cut off.
+    let _ = std::io::Write::write_fmt(&mut rest, format_args!("ioq-{index}"));
+    // SAFETY: a string that ends in NUL, since the last byte was never written.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// A worker thread's state.
+struct Worker<'a> {
+    shared: &'a Shared,
+    member: Member,
+    policy: Policy,
+    ring: RingState,
+}
+
+/// Whether a worker has a ring.
+#[expect(clippy::large_enum_variant, reason = "there is one of these for each thread, on its stack")]
+enum RingState {
+    /// Not needed so far.
+    Untried,
+    Ready(Ring),
+    /// None could be had, or it broke. That costs this worker its ring, and nobody else.
+    Failed,
+}
+
+impl Worker<'_> {
+    fn run(mut self) {
+        loop {
+            let span = self.member.next(&self.shared.pool, &self.shared.pending);
+            if span == Span::STOP || self.run_span(span) {
+                break;
+            }
+        }
+        self.leave();
+    }
+
+    /// Runs a span, by the ring or by plain calls. Returns whether the stop message was met on the way.
+    fn run_span(&mut self, span: Span) -> bool {
+        if !self.policy.wants_ring() {
+            self.run_plain(span);
+            return false;
+        }
+        if let RingState::Untried = self.ring {
+            self.ring = Ring::new().map_or(RingState::Failed, RingState::Ready);
+        }
+        let RingState::Ready(ring) = &mut self.ring else {
+            self.run_plain(span);
+            return false;
+        };
+        let end = Session::new(self.shared, &mut self.member, &mut self.policy, ring, span).run();
+        if end.broken {
+            self.ring = RingState::Failed;
+        }
+        let rest = self.shared.run_on(self.member.index());
+        self.go_on(rest);
+        end.stopping
+    }
+
+    /// Runs a span by plain system calls.
+    fn run_plain(&mut self, span: Span) {
+        let first = self.shared.run(span, self.member.index());
+        self.go_on(first);
+    }
+
+    /// Delivers what was run, and runs what is left in the hand.
+    fn go_on(&mut self, first: Option<Run>) {
+        let (shared, index) = (self.shared, self.member.index());
+        let hand = shared.pool.hands.of(index);
+        let mut next = first;
+        while let Some(run) = next {
+            let count = run.done.len();
+            Counters::add(&shared.counters[index].plain, count);
+            shared.ready.push(run.done);
+            if let Some((count, time)) = run.measured {
+                self.policy.measured(count, time);
+            }
+            // What is left would wait behind slow requests. Let an idle worker have a part of it.
+            if hand.len() > 1 && shared.pool.has_idle() {
+                if let Some(theirs) = hand.steal() {
+                    shared.send(theirs);
+                }
+            }
+            next = shared.run_on(index);
+        }
+    }
+
+    /// Having received the stop message: the last worker sees to it that nothing stays behind.
+    fn leave(mut self) {
+        if self.shared.pool.leave() {
+            self.shared.send(Span::STOP);
+            return;
+        }
+        while let Some(span) = self.shared.pending.try_pop() {
+            self.run_plain(span);
+        }
+    }
+}

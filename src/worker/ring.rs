@@ -1,0 +1,315 @@
+//! A worker's io_uring.
+//!
+//! A ring belongs to the thread that made it, and is made there, so that the kernel may be told that nobody else
+//! submits. What must hold, whatever the kernel answers:
+//!
+//! - never more is in flight than the completion queue holds, so no completion is dropped;
+//! - a place in `Flights`, with the buffer that the kernel writes to, is free again only when its completion was seen;
+//! - a submission that the kernel has not taken is still in the queue, and is sent again. If the kernel takes none at
+//!   all, what it has not seen is run by plain calls, and the ring is given up.
+
+use super::flight::Flights;
+use crate::block::Span;
+use crate::errno::Errno;
+use crate::hand::Hand;
+use crate::policy::Policy;
+use crate::pool::Member;
+use crate::shared::{Counters, DELIVER_AFTER, Shared};
+use io_uring::{IoUring, cqueue, squeue};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Submissions in flight at most. A page of them; the kernel makes the completion queue twice as large.
+const ENTRIES: u32 = 64;
+
+/// How often to ask again when the kernel takes nothing although nothing is in flight, and how long to wait before.
+const PATIENCE: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The setups to try, the best first. Each is one that some kernel was the first to know: 6.1, 5.18, 5.1.
+const SETUPS: [fn(&mut io_uring::Builder) -> &mut io_uring::Builder; 3] = [
+    |b| b.setup_submit_all().setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag(),
+    |b| b.setup_submit_all(),
+    |b| b,
+];
+
+/// Makes a ring, with what the kernel knows of the features that help.
+fn make_ring() -> Result<IoUring, Errno> {
+    let mut error = Errno(libc::ENOSYS);
+    for setup in SETUPS {
+        match setup(&mut IoUring::<squeue::Entry, cqueue::Entry>::builder()).build(ENTRIES) {
+            Ok(ring) => return Ok(ring),
+            Err(e) => error = Errno(e.raw_os_error().unwrap_or(libc::ENOSYS)),
+        }
+        if error != Errno(libc::EINVAL) {
+            break;
+        }
+    }
+    Err(error)
+}
+
+/// Whether a ring can be had.
+pub fn check_available() -> Result<(), Errno> {
+    make_ring().map(drop)
+}
+
+/// A worker's ring, and what is in its hands.
+pub struct Ring {
+    ring: IoUring,
+    flights: Flights,
+}
+
+impl Ring {
+    /// Makes a ring for this thread.
+    pub fn new() -> Result<Self, Errno> {
+        let flights = Flights::new(ENTRIES as usize)?;
+        let ring = make_ring()?;
+        // The kernel's own workers are per thread and per ring here. The default, four for each processor, is for
+        // programs with one ring. An error means an old kernel, which has its own ideas.
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let _ = ring.submitter().register_iowq_max_workers(&mut [workers.max(4), 0]);
+        Ok(Self { ring, flights })
+    }
+
+    fn next_completion(&mut self) -> Option<cqueue::Entry> {
+        self.ring.completion().next()
+    }
+}
+
+/// A stretch of work with a ring: from a first span until nothing is in flight any more.
+///
+/// Requests that are not in the ring yet are in the worker's hand, open to others (`hand.rs`). Those in the ring only
+/// this worker can finish; so it delivers what is done before it turns to what may take long.
+pub struct Session<'a> {
+    shared: &'a Shared,
+    member: &'a mut Member,
+    policy: &'a mut Policy,
+    ring: &'a mut Ring,
+    /// What is done and not delivered yet.
+    done: Done,
+    stopping: bool,
+    broken: bool,
+}
+
+/// How a session ended. Nothing is in flight. If the ring is not wanted any more, something may be left in the hand.
+pub struct End {
+    /// The stop message came.
+    pub stopping: bool,
+    /// The ring is of no use any more.
+    pub broken: bool,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(
+        shared: &'a Shared,
+        member: &'a mut Member,
+        policy: &'a mut Policy,
+        ring: &'a mut Ring,
+        first: Span,
+    ) -> Self {
+        let session = Self { shared, member, policy, ring, done: Done::default(), stopping: false, broken: false };
+        session.take_in_hand(first);
+        session
+    }
+
+    fn hand(&self) -> &'a Hand {
+        self.shared.pool.hands.of(self.member.index())
+    }
+
+    fn take_in_hand(&self, span: Span) {
+        self.hand().put(span);
+        self.shared.tell_of_hand();
+    }
+
+    /// Runs to the end.
+    pub fn run(mut self) -> End {
+        loop {
+            self.fill();
+            self.done.deliver(self.shared);
+            if self.ring.flights.len() == 0 {
+                return End { stopping: self.stopping, broken: self.broken };
+            }
+            self.enter();
+            self.reap();
+        }
+    }
+
+    /// Takes requests as long as there are some and the ring has room.
+    fn fill(&mut self) {
+        while !self.ring.flights.is_full() {
+            let wanted = !self.broken && self.policy.wants_ring();
+            if !wanted && self.ring.flights.len() == 0 {
+                break;
+            }
+            let Some(span) = self.next() else { break };
+            // SAFETY: this thread owns the span.
+            if self.shared.check_cancel(unsafe { span.entry(0).as_mut() }) {
+                self.done.add(self.shared, span);
+                continue;
+            }
+            let prepared = if wanted { self.ring.flights.prepare(self.shared, span) } else { Err(span) };
+            match prepared {
+                Ok(submission) => {
+                    // SAFETY: what the submission points to stays valid until its completion was seen: the path and
+                    // the caller's buffers by the contract of `ioq.h`, the statx buffer in its flight.
+                    let pushed = unsafe { self.ring.ring.submission().push(&submission) };
+                    pushed.expect("there are as many submission queue entries as flights");
+                    self.policy.ran_in_ring(1);
+                    Counters::add(&self.shared.counters[self.member.index()].ring, 1);
+                }
+                Err(span) => self.run_plain(span),
+            }
+        }
+    }
+
+    /// The next request, as a span of one.
+    fn next(&mut self) -> Option<Span> {
+        loop {
+            if let Some(one) = self.hand().claim() {
+                return Some(one);
+            }
+            if self.stopping || self.broken {
+                return None;
+            }
+            let span = self.member.try_next(&self.shared.pool, &self.shared.pending)?;
+            if span == Span::STOP {
+                self.stopping = true;
+                return None;
+            }
+            self.take_in_hand(span);
+        }
+    }
+
+    fn run_plain(&mut self, span: Span) {
+        let start = Instant::now();
+        let waits = self.shared.run_one(&span);
+        Counters::add(&self.shared.counters[self.member.index()].plain, 1);
+        self.done.add(self.shared, span);
+        if waits {
+            let time = start.elapsed();
+            self.policy.measured(1, time);
+            if time >= DELIVER_AFTER {
+                self.done.deliver(self.shared);
+            }
+        }
+    }
+
+    /// Sends the submissions, and waits for a completion.
+    fn enter(&mut self) {
+        let mut patience = PATIENCE;
+        loop {
+            let (unsent, waiting) = {
+                let mut ring = self.ring.ring.submission();
+                ring.sync();
+                (ring.len(), self.ring.flights.len() - ring.len())
+            };
+            let want = if self.ring.ring.completion().is_empty() { 1 } else { 0 };
+            match self.ring.ring.submit_and_wait(want) {
+                Ok(sent) if sent > 0 || unsent == 0 => return,
+                Err(e) if e.raw_os_error() == Some(libc::EINTR) => return,
+                _ if !self.ring.ring.completion().is_empty() => return,
+                _ if waiting > 0 => {
+                    // Too much in flight for the kernel. Wait until there is less.
+                    if self.await_completion().is_ok() {
+                        return;
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+                _ if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(PAUSE);
+                }
+                _ => return self.give_up(unsent),
+            }
+        }
+    }
+
+    /// Waits for a completion without sending anything.
+    fn await_completion(&self) -> io::Result<usize> {
+        const GETEVENTS: u32 = 1;
+        // SAFETY: no signal mask, and nothing submitted.
+        unsafe { self.ring.ring.submitter().enter::<libc::sigset_t>(0, 1, GETEVENTS, None) }
+    }
+
+    /// The kernel takes no submissions, and has none: does them by plain calls.
+    fn give_up(&mut self, unsent: usize) {
+        self.broken = true;
+        while let Some(span) = self.ring.flights.recall(self.shared, unsent as u64) {
+            self.done.add(self.shared, span);
+        }
+    }
+
+    /// Finishes what has been completed.
+    fn reap(&mut self) {
+        // A directory that was opened is read as well, which the ring cannot do.
+        let mut opened = [(0, 0); ENTRIES as usize];
+        let mut count = 0;
+        while let Some(completion) = self.ring.next_completion() {
+            let (place, result) = (completion.user_data(), completion.result());
+            if self.ring.flights.is_long(place, result) {
+                opened[count] = (place, result);
+                count += 1;
+            } else {
+                self.finish(place, result);
+            }
+        }
+        for &(place, result) in &opened[..count] {
+            self.done.deliver(self.shared);
+            self.finish(place, result);
+        }
+        self.done.deliver(self.shared);
+    }
+
+    fn finish(&mut self, place: u64, result: i32) {
+        let span = self.ring.flights.complete(self.shared, place, result);
+        self.done.add(self.shared, span);
+    }
+}
+
+/// Finished requests, collected to be delivered together.
+#[derive(Default)]
+struct Done {
+    spans: [Option<Span>; Done::MAX],
+    /// How many of those are in use.
+    len: usize,
+    /// How many requests they have.
+    requests: usize,
+}
+
+impl Done {
+    /// How many requests to collect.
+    const MAX: usize = 32;
+
+    /// Adds a request. Delivers them all if there are many.
+    fn add(&mut self, shared: &Shared, span: Span) {
+        self.requests += 1;
+        // Requests often finish in the order in which they came.
+        let last = self.len.checked_sub(1).and_then(|last| self.spans[last].take());
+        let span = match last {
+            None => span,
+            Some(last) => match last.join(span) {
+                Ok(joined) => {
+                    self.len -= 1;
+                    joined
+                }
+                Err((last, span)) => {
+                    self.spans[self.len - 1] = Some(last);
+                    span
+                }
+            },
+        };
+        self.spans[self.len] = Some(span);
+        self.len += 1;
+        if self.requests == Self::MAX {
+            self.deliver(shared);
+        }
+    }
+
+    fn deliver(&mut self, shared: &Shared) {
+        if self.len > 0 {
+            let spans = &mut self.spans[..std::mem::take(&mut self.len)];
+            shared.ready.push_batch(spans.iter_mut().map(|span| span.take().expect("filled in order")));
+            self.requests = 0;
+        }
+    }
+}

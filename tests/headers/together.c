@@ -1,0 +1,80 @@
+/* Every function of every header, called as a program would. */
+
+#include <ioq/stat.h>
+#include <ioq/dir.h>
+#include <ioq.h>
+#include <stdlib.h>
+
+int use_dir(int fd, const char *path);
+int use_stat(int fd, const char *path, const struct statx *answer);
+int use_queue(int fd, const char *path, void *ptr);
+
+int use_dir(int fd, const char *path) {
+	struct bfs_dir *dir = bfs_allocdir();
+	int files = 0;
+	if (bfs_opendir(dir, fd, path, 0) == 0 && bfs_dirfd(dir) >= 0 && bfs_polldir(dir) >= 0) {
+		struct bfs_dirent de;
+		while (bfs_readdir(dir, &de) > 0) {
+			enum bfs_type type = de.type;
+			files += type == BFS_REG && de.name[0] != '.';
+		}
+		bfs_closedir(dir);
+	}
+	if (bfs_opendir(dir, fd, path, BFS_DIR_WHITEOUTS) == 0) {
+		files += bfs_unwrapdir(dir);
+	}
+	free(dir);
+	return files;
+}
+
+int use_stat(int fd, const char *path, const struct statx *answer) {
+	struct bfs_stat buf;
+	if (bfs_stat(fd, path, BFS_STAT_TRYFOLLOW | BFS_STAT_NOSYNC, &buf) != 0) {
+		return bfs_statx_convert(&buf, answer);
+	}
+	if (buf.mask & BFS_STAT_BTIME) {
+		return buf.btime.tv_nsec > 0 && buf.size > 0;
+	}
+	return bfs_statx_flags(BFS_STAT_NOFOLLOW) + (int)bfs_statx_mask();
+}
+
+int use_queue(int fd, const char *path, void *ptr) {
+	struct bfs_stat buf;
+	struct bfs_dir *dir = bfs_allocdir();
+	struct ioq *ioq = ioq_create(8, 1);
+	int failed = ioq_capacity(ioq) != 8
+		|| ioq_nop(ioq, IOQ_NOP_HEAVY, ptr) != 0
+		|| ioq_close(ioq, fd, ptr) != 0
+		|| ioq_opendir(ioq, dir, fd, path, BFS_DIR_WHITEOUTS, ptr) != 0
+		|| ioq_closedir(ioq, dir, ptr) != 0
+		|| ioq_stat(ioq, fd, path, BFS_STAT_NOFOLLOW | BFS_STAT_NOSYNC, &buf, ptr) != 0;
+	ioq_submit(ioq);
+	struct ioq_ent *ent;
+	while ((ent = ioq_pop(ioq, true))) {
+		switch (ent->op) {
+		case IOQ_NOP:
+			failed += ent->nop.type != IOQ_NOP_HEAVY;
+			break;
+		case IOQ_CLOSE:
+			failed += ent->close.fd != fd;
+			break;
+		case IOQ_OPENDIR:
+			failed += ent->opendir.dir != dir || ent->opendir.path != path || ent->opendir.dfd != fd
+				|| ent->opendir.flags != BFS_DIR_WHITEOUTS;
+			break;
+		case IOQ_CLOSEDIR:
+			failed += ent->closedir.dir != dir;
+			break;
+		case IOQ_STAT:
+			failed += ent->stat.buf != &buf || ent->stat.xbuf || ent->stat.path != path || ent->stat.dfd != fd
+				|| ent->stat.flags == BFS_STAT_FOLLOW;
+			break;
+		}
+		failed += ent->result < 0 || ent->ptr != ptr;
+		ioq_free(ioq, ent);
+	}
+	ioq_cancel(ioq);
+	ioq_destroy(ioq);
+	free(dir);
+	return failed;
+}
