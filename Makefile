@@ -1,0 +1,139 @@
+# make                      build/libioq.so, build/libioq.a and build/ioq-du
+# make run DIR=/usr         disk usage of DIR, through the library
+# make test                 every test, after installing the tools that they use and this machine lacks
+# make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
+# make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
+# make headers              write include/ anew from the Rust source
+
+CARGO ?= cargo
+CARGOFLAGS ?= --locked
+CFLAGS ?= -O2 -g -Wall -Wextra
+INSTALL_PROGRAM ?= install -m 755
+INSTALL_DATA ?= install -m 644
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DIR ?= /usr
+
+version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+soname := libioq.so.$(firstword $(subst ., ,$(version)))
+so := libioq.so.$(version)
+target := $(or $(CARGO_TARGET_DIR),target)
+
+headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h
+rust := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+
+.DELETE_ON_ERROR:
+# A make that the tests start is no part of this one: it must not inherit its variables, nor Cargo its job server.
+unexport MAKEFLAGS MFLAGS
+
+.PHONY: all
+all: build/libioq.so build/$(soname) build/libioq.a build/ioq-du
+
+## The libraries
+
+# One crate type at a time, or Cargo leaves LTO out without a word; asking rustc for it as well makes that an error.
+# A target directory of their own, because `cargo build --release` writes files of the same names. The two share it:
+# they need the same dependencies.
+cargo-lib = $(CARGO) rustc $(CARGOFLAGS) --release --lib --target-dir $(target)/shipped --crate-type $1 -- \
+	-C lto=fat --cfg ioq_shipped
+shipped := $(target)/shipped/release
+
+# `install` replaces the file, where cp would write into one that a running program has mapped. It dates it anew, too,
+# when Cargo found that nothing changed.
+build/$(so): $(rust) | build
+	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname)
+	install -m 755 $(shipped)/libioq.so $@
+
+build/libioq.a: $(rust) | build
+	$(call cargo-lib,staticlib --features static)
+	install -m 644 $(shipped)/libioq.a $@
+
+build/libioq.so build/$(soname): build/$(so)
+	ln -sf $(so) $@
+
+build:
+	mkdir -p $@
+
+## The main job
+
+# Found next to the program in build/, and in PREFIX/lib once installed. Packages that install to the system's own
+# directories need no run path: `make RPATH=`.
+RPATH ?= -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+
+build/ioq-du: examples/ioq-du.c $(wildcard examples/*.h) $(headers) build/libioq.so build/$(soname)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -Lbuild -lioq $(LDLIBS)
+
+.PHONY: run
+run: build/ioq-du
+	build/ioq-du -s --stats $(DIR)
+
+## Tests
+
+# tests/all.sh runs each of these targets with make, and adds up their counts.
+.PHONY: test
+test: all
+	tests/setup.sh
+	tests/all.sh check-rust check-loom check-du lint
+
+.PHONY: check-rust check-loom check-du check-valgrind lint
+check-rust:
+	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
+
+check-loom:
+	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_loom" $(CARGO) test $(CARGOFLAGS) --profile loom --lib --target-dir $(target)/loom
+
+check-du: build/ioq-du
+	tests/du.sh build/ioq-du
+
+check-valgrind:
+	tests/setup.sh valgrind
+	IOQ_TEST_WRAPPER=tests/valgrind.sh $(CARGO) test $(CARGOFLAGS) --test c_programs
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
+	$(CARGO) clippy $(CARGOFLAGS) --lib --features static -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGOFLAGS) --no-deps --document-private-items
+
+.PHONY: headers
+headers:
+	IOQ_BLESS=1 $(CARGO) test $(CARGOFLAGS) --test headers
+
+## Installation
+
+installed := $(BINDIR)/ioq-du \
+	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc) \
+	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers))
+
+# In ioq.pc, paths below the prefix are written so that pkg-config can move it.
+relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
+
+.PHONY: install
+install: all
+	install -d $(addprefix $(DESTDIR),$(sort $(dir $(installed))))
+	$(INSTALL_PROGRAM) build/ioq-du $(DESTDIR)$(BINDIR)
+	$(INSTALL_PROGRAM) build/$(so) $(DESTDIR)$(LIBDIR)
+	ln -sf $(so) $(DESTDIR)$(LIBDIR)/$(soname)
+	ln -sf $(so) $(DESTDIR)$(LIBDIR)/libioq.so
+	$(INSTALL_DATA) build/libioq.a $(DESTDIR)$(LIBDIR)
+	$(INSTALL_DATA) include/ioq.h $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL_DATA) include/ioq/dir.h include/ioq/stat.h $(DESTDIR)$(INCLUDEDIR)/ioq
+	sed -e 's|@VERSION@|$(version)|' -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call relative,$(LIBDIR))|' \
+		-e 's|@INCLUDEDIR@|$(call relative,$(INCLUDEDIR))|' ioq.pc.in | \
+		$(INSTALL_DATA) /dev/stdin $(DESTDIR)$(LIBDIR)/pkgconfig/ioq.pc
+
+# Directories go too once they are empty, but not the top ones of /usr and /usr/local: those are the system's.
+system := $(foreach p,/usr /usr/local,$(addprefix $p/,bin lib include))
+directories = $(INCLUDEDIR)/ioq $(LIBDIR)/pkgconfig $(BINDIR) $(INCLUDEDIR) $(LIBDIR) $(PREFIX)/lib
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed))
+	@rmdir $(filter-out $(system),$(addprefix $(DESTDIR),$(directories))) 2>/dev/null || true
+
+.PHONY: clean
+clean:
+	rm -rf build target $(target)/shipped $(target)/loom

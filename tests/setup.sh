@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs what the tests use and this machine lacks: tests/setup.sh [TOOL...]
+#
+# On Debian, every tool that is not part of Rust comes in a package of its own name. Where nothing can be installed,
+# this says what is missing and goes on: the tests that need it tell.
+
+set -- pkg-config g++ clang mold rustfmt cargo-clippy "$@"
+
+packages= components=
+for tool; do
+	"$tool" --version >/dev/null 2>&1 && continue
+	case $tool in
+	rustfmt | cargo-clippy) components="$components ${tool#cargo-}" ;;
+	*) packages="$packages $tool" ;;
+	esac
+done
+
+if [ "$packages" ]; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get update -q && apt-get install -q -y --no-install-recommends $packages
+	else
+		false
+	fi || echo "Not installed, and needed for every test to run:$packages" >&2
+fi
+
+if [ "$components" ]; then
+	rustup component add $components || echo "Not installed, and needed for every test to run:$components" >&2
+fi
