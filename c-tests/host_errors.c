@@ -1,0 +1,74 @@
+// Host functions that fail: nothing leaks, nothing is closed twice, and the error comes back.
+
+#define HOST_DIR
+#define HOST_READDIR
+#define HOST_UNWRAPDIR
+#include "host.h"
+
+// The descriptor may have been opened before the failure; it is nobody's then, and must go.
+static void opendir_fails(struct ioq *ioq) {
+    size_t before = open_fds();
+    host_errors.opendir = ENOMEM;
+    struct bfs_dir dirs[16] = {{.magic = 0}};
+    for (size_t i = 0; i < COUNT(dirs); ++i) {
+        CHECK_EQ(ioq_opendir(ioq, &dirs[i], root_fd, "sub", 0, &dirs[i]), 0);
+    }
+    for (size_t i = 0; i < COUNT(dirs); ++i) {
+        struct ioq_ent *ent = next(ioq);
+        CHECK_EQ(ent->result, -ENOMEM);
+        ioq_free(ioq, ent);
+    }
+    host_errors.opendir = 0;
+    // Each worker may have set up a ring meanwhile.
+    CHECK(open_fds() <= before + test_way->threads);
+}
+
+// The caller's own descriptor stays the caller's.
+static void opendir_fails_on_fd(struct ioq *ioq) {
+    host_errors.opendir = ENOMEM;
+    struct bfs_dir dir = {.magic = 0};
+    int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    CHECK_EQ(ioq_opendir(ioq, &dir, fd, NULL, 0, &dir), 0);
+    CHECK_EQ(take(ioq, IOQ_OPENDIR, &dir), -ENOMEM);
+    CHECK_EQ(close(fd), 0);
+    host_errors.opendir = 0;
+}
+
+// Reading ahead is no more than a help.
+static void polldir_fails(struct ioq *ioq) {
+    host_errors.polldir = EIO;
+    check_host_dir(ioq);
+    host_errors.polldir = 0;
+}
+
+// Then the directory is closed as a whole.
+static void unwrapdir_fails(struct ioq *ioq) {
+    size_t closed = host_calls.closedir;
+    host_errors.unwrapdir = ENOTSUP;
+    struct bfs_dir dirs[16];
+    for (size_t i = 0; i < COUNT(dirs); ++i) {
+        CHECK_EQ(bfs_opendir(&dirs[i], root_fd, "sub", 0), 0);
+        CHECK_EQ(ioq_closedir(ioq, &dirs[i], &dirs[i]), 0);
+    }
+    for (size_t i = 0; i < COUNT(dirs); ++i) {
+        struct ioq_ent *ent = next(ioq);
+        CHECK_EQ(ent->result, 0);
+        ioq_free(ioq, ent);
+    }
+    host_errors.unwrapdir = 0;
+    CHECK_EQ(host_calls.closedir, closed + COUNT(dirs));
+    for (size_t i = 0; i < COUNT(dirs); ++i) {
+        CHECK(!fd_open(dirs[i].fd));
+    }
+}
+
+int main(void) {
+    make_tree();
+    RUN_EACH_WAY(opendir_fails);
+    RUN_EACH_WAY(opendir_fails_on_fd);
+    RUN_EACH_WAY(polldir_fails);
+    RUN_EACH_WAY(unwrapdir_fails);
+    remove_temp_dir(root, root_fd);
+    return 0;
+}

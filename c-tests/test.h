@@ -1,0 +1,294 @@
+// What the test programs share: checks, a watchdog, a look at the process's descriptors and threads, temporary files.
+//
+// A program covers one subject, in parts. It exits with 0 if everything held, with 1 at the first check that did not,
+// after printing it, and with 77 and a reason where it cannot be run. The environment chooses the backend
+// (IOQ_BACKEND), so nothing here does.
+
+#ifndef TEST_H
+#define TEST_H
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <ioq.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+// A way to get responses. A blocking pop may run a request in the caller itself; a polling one leaves it to a worker.
+// Results must not depend on it.
+struct way {
+    const char *name;
+    size_t threads;
+    bool block;
+};
+
+static const struct way test_ways[] = {
+    {"blocking, no worker", 0, true},
+    {"blocking, one worker", 1, true},
+    {"polling, one worker", 1, false},
+    {"polling, three workers", 3, false},
+};
+
+static const char *test_part = "start";
+static const struct way *test_way = &test_ways[1];
+
+// Ends the program without running anything else: not every thread is in a state to let atexit() handlers run.
+_Noreturn static inline void test_fail(const char *file, int line, const char *what) {
+    fprintf(stderr, "%s:%d: %s (errno: %s) in %s [%s]\n", file, line, what, strerror(errno), test_part, test_way->name);
+    _exit(1);
+}
+
+static inline void test_equal(const char *file, int line, const char *what, long long left, long long right) {
+    if (left != right) {
+        fprintf(stderr, "%lld != %lld: ", left, right);
+        test_fail(file, line, what);
+    }
+}
+
+#define CHECK(condition) ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, #condition))
+#define CHECK_EQ(left, right) \
+    test_equal(__FILE__, __LINE__, #left " == " #right, (long long)(left), (long long)(right))
+// The call returns -1 and sets errno.
+#define CHECK_ERRNO(call, error) (errno = 0, CHECK_EQ(call, -1), CHECK_EQ(errno, error))
+
+_Noreturn static inline void skip(const char *reason) {
+    fprintf(stderr, "skipped: %s\n", reason);
+    _exit(77);
+}
+
+// Whether the program runs inside a checker such as valgrind, which is slow and has memory and descriptors of its own.
+static inline bool wrapped(void) {
+    const char *wrapper = getenv("IOQ_TEST_WRAPPER");
+    return wrapper && *wrapper;
+}
+
+// How often to repeat something.
+static inline size_t rounds(size_t normal) {
+    return wrapped() ? (normal + 19) / 20 : normal;
+}
+
+static inline void test_hung(int signal) {
+    (void)signal;
+    static const char message[] = "hung in ";
+    (void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)!write(STDERR_FILENO, test_part, strlen(test_part));
+    (void)!write(STDERR_FILENO, "\n", 1);
+    _exit(1);
+}
+
+// Turns a hang of this process into a failure.
+static inline void watchdog(void) {
+    CHECK(signal(SIGALRM, test_hung) != SIG_ERR);
+    alarm(wrapped() ? 1200 : 120);
+}
+
+static inline size_t count_entries(const char *path) {
+    DIR *dir = opendir(path);
+    CHECK(dir);
+    size_t count = 0;
+    for (struct dirent *de; (de = readdir(dir));) {
+        count += de->d_name[0] != '.';
+    }
+    closedir(dir);
+    return count;
+}
+
+static inline size_t open_fds(void) {
+    return count_entries("/proc/self/fd") - 1; // the one that lists them
+}
+
+// Every thread of the process, the kernel's io_uring workers included.
+static inline size_t threads(void) {
+    return count_entries("/proc/self/task");
+}
+
+// What `fd` refers to is an io_uring.
+static inline bool fd_is_ring(int fd) {
+    char link[64], target[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, target, sizeof(target) - 1);
+    target[len < 0 ? 0 : len] = '\0';
+    return strcmp(target, "anon_inode:[io_uring]") == 0;
+}
+
+// Whether `fd` is open, and not as the ring of a worker, which may take any number that is free.
+static inline bool fd_open(int fd) {
+    return fcntl(fd, F_GETFD) >= 0 && !fd_is_ring(fd);
+}
+
+static inline size_t ring_fds(void) {
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; ++fd) {
+        count += fd_is_ring(fd);
+    }
+    return count;
+}
+
+// 0 if this process may set up an io_uring, or the reason why not.
+static inline int ring_errno(void) {
+    uint32_t params[30] = {0}; // struct io_uring_params
+    long fd = syscall(SYS_io_uring_setup, 2, params);
+    if (fd < 0) {
+        return errno;
+    }
+    close((int)fd);
+    return 0;
+}
+
+static inline bool backend_is(const char *name) {
+    const char *backend = getenv("IOQ_BACKEND");
+    return strcmp(backend ? backend : "auto", name) == 0;
+}
+
+// Whether workers have no ring, so that requests run one by one in the order in which a worker takes them.
+static inline bool surely_sync(void) {
+    return backend_is("sync") || (backend_is("auto") && ring_errno() != 0);
+}
+
+static inline struct ioq *create(size_t depth, size_t nthreads) {
+    struct ioq *ioq = ioq_create(depth, nthreads);
+    if (!ioq && backend_is("uring") && ring_errno() != 0) {
+        skip("IOQ_BACKEND=uring, and no io_uring to be had here");
+    }
+    CHECK(ioq);
+    CHECK_EQ(ioq_capacity(ioq), depth);
+    return ioq;
+}
+
+// The next response, in this part's way. Something must be in flight.
+static inline struct ioq_ent *next(struct ioq *ioq) {
+    struct ioq_ent *ent;
+    while (!(ent = ioq_pop(ioq, test_way->block))) {
+        CHECK(!test_way->block);
+        sched_yield();
+    }
+    return ent;
+}
+
+// The result of the one request in flight.
+static inline int take(struct ioq *ioq, enum ioq_op op, void *ptr) {
+    struct ioq_ent *ent = next(ioq);
+    CHECK_EQ(ent->op, op);
+    CHECK(ent->ptr == ptr);
+    int result = ent->result;
+    ioq_free(ioq, ent);
+    CHECK(!ioq_pop(ioq, true));
+    return result;
+}
+
+// Runs a part, which must leave no descriptor and no thread behind. A thread that was joined, and the kernel's workers
+// of a ring that was closed, may take a moment to leave the list.
+static inline void test_run(const char *name, void (*part)(void)) {
+    test_part = name;
+    watchdog();
+    size_t fds_before = open_fds(), threads_before = threads();
+    part();
+    CHECK_EQ(open_fds(), fds_before);
+    while (threads() != threads_before) {
+        sched_yield();
+    }
+}
+
+#define RUN(part) test_run(#part, part)
+
+static void (*test_subject)(struct ioq *ioq);
+
+static inline void test_with_queue(void) {
+    struct ioq *ioq = create(16, test_way->threads);
+    test_subject(ioq);
+    CHECK(!ioq_pop(ioq, false));
+    CHECK_EQ(ioq_capacity(ioq), 16);
+    ioq_destroy(ioq);
+}
+
+static inline void test_run_each_way(const char *name, void (*subject)(struct ioq *ioq)) {
+    const struct way *saved = test_way;
+    test_subject = subject;
+    for (test_way = test_ways; test_way != test_ways + COUNT(test_ways); ++test_way) {
+        test_run(name, test_with_queue);
+    }
+    test_way = saved;
+}
+
+// Runs a part once for each way, each time with a queue of depth 16.
+#define RUN_EACH_WAY(part) test_run_each_way(#part, part)
+
+// Runs a function in a forked child, which ends with 0 unless a check fails there, and returns the child's status.
+static inline int in_child(void (*function)(void)) {
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        watchdog();
+        function();
+        _exit(0);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) != pid) {
+        CHECK_EQ(errno, EINTR);
+    }
+    return status;
+}
+
+// For good, makes this process one that file permissions bind.
+static inline void become_nobody(void) {
+    if (geteuid() == 0) {
+        CHECK_EQ(setgid(65534), 0);
+        CHECK_EQ(setuid(65534), 0);
+    }
+}
+
+// Makes a directory for this program's files, stores its path, and returns a descriptor of it.
+static inline int temp_dir(char path[PATH_MAX]) {
+    const char *tmp = getenv("TMPDIR");
+    snprintf(path, PATH_MAX, "%s/ioq-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    CHECK(mkdtemp(path));
+    CHECK_EQ(chmod(path, 0755), 0);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+static inline int test_remove(const char *path, const struct stat *sb, int type, struct FTW *ftw) {
+    (void)sb, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static inline void remove_temp_dir(const char *path, int fd) {
+    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(nftw(path, test_remove, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static inline void make_file(int dfd, const char *name, size_t size) {
+    int fd = openat(dfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    CHECK(fd >= 0);
+    for (; size > 0; --size) {
+        CHECK_EQ(write(fd, "x", 1), 1);
+    }
+    CHECK_EQ(close(fd), 0);
+}
+
+// A pseudo-random number below `limit`, the same in every run.
+static inline size_t random_below(uint64_t *state, size_t limit) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (size_t)(*state % limit);
+}
+
+#endif // TEST_H

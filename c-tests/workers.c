@@ -1,0 +1,124 @@
+// Workers as the system sees them: their number, their names, their descriptors.
+
+#include "test.h"
+
+#include <ioq/stat.h>
+
+enum { DEPTH = 256, MOST = 16 };
+
+static struct bfs_stat bufs[DEPTH];
+
+// Has every worker that wants to start do so.
+static void work(struct ioq *ioq) {
+    for (size_t i = 0; i < DEPTH; ++i) {
+        CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &bufs[i], NULL), 0);
+        if (i % 8 == 0) {
+            ioq_submit(ioq);
+        }
+    }
+    for (size_t i = 0; i < DEPTH; ++i) {
+        struct ioq_ent *ent;
+        while (!(ent = ioq_pop(ioq, false))) {
+            sched_yield();
+        }
+        CHECK_EQ(ent->result, 0);
+        ioq_free(ioq, ent);
+    }
+}
+
+// Marks the numbers of the workers. Returns whether each has a name of its own: a thread that was started just now, by a
+// worker for its ring too, goes by its creator's for a moment.
+static bool read_names(bool seen[], size_t nthreads) {
+    bool settled = true;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks);
+    for (struct dirent *de; (de = readdir(tasks));) {
+        char path[PATH_MAX], name[32] = "";
+        if (de->d_name[0] == '.' || atoi(de->d_name) == getpid()) {
+            continue;
+        }
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", de->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file || !fgets(name, sizeof(name), file)) {
+            name[0] = '\0'; // left meanwhile
+        }
+        if (file) {
+            fclose(file);
+        }
+
+        size_t number;
+        int end = 0;
+        if (sscanf(name, "ioq-%zu%n", &number, &end) == 1 && name[end] == '\n') {
+            CHECK(number < nthreads);
+            settled = settled && !seen[number];
+            seen[number] = true;
+        } else if (strncmp(name, "iou-", 4) != 0) { // the kernel's io_uring workers
+            settled = false;
+        }
+    }
+    closedir(tasks);
+    return settled;
+}
+
+static void check_names(size_t nthreads) {
+    struct ioq *ioq = create(DEPTH, nthreads);
+    work(ioq);
+
+    bool seen[MOST];
+    do {
+        memset(seen, 0, sizeof(seen));
+    } while (!read_names(seen, nthreads));
+
+    size_t workers = 0;
+    for (size_t i = 0; i < COUNT(seen); ++i) {
+        workers += seen[i];
+    }
+    CHECK(workers >= 1 && workers <= nthreads);
+    ioq_destroy(ioq);
+    while (threads() > 1) {
+        sched_yield();
+    }
+}
+
+static void names(void) {
+    for (size_t nthreads = 1; nthreads <= MOST; nthreads *= 2) {
+        check_names(nthreads);
+    }
+}
+
+// At most one descriptor a worker, and that a ring, at every moment.
+static void descriptors(void) {
+    for (size_t nthreads = 0; nthreads <= 8; nthreads = nthreads * 2 + 1) {
+        size_t before = open_fds();
+        struct ioq *ioq = create(DEPTH, nthreads);
+        CHECK(open_fds() <= before + nthreads);
+        for (size_t i = 0; nthreads > 0 && i < rounds(100); ++i) {
+            work(ioq);
+            size_t now = open_fds(), rings = ring_fds();
+            CHECK(now <= before + nthreads);
+            CHECK(rings <= nthreads);
+            CHECK(!surely_sync() || rings == 0);
+            CHECK(!backend_is("uring") || rings > 0);
+        }
+        ioq_destroy(ioq);
+        CHECK_EQ(open_fds(), before);
+    }
+}
+
+// A queue that is not used starts nothing.
+static void unused(void) {
+    size_t threads_before = threads(), fds_before = open_fds();
+    struct ioq *ioq = create(DEPTH, 8);
+    CHECK(!ioq_pop(ioq, false));
+    CHECK(!ioq_pop(ioq, true));
+    CHECK_EQ(threads(), threads_before);
+    CHECK_EQ(open_fds(), fds_before);
+    ioq_destroy(ioq);
+}
+
+int main(void) {
+    RUN(names);
+    RUN(descriptors);
+    RUN(unused);
+    return 0;
+}

@@ -1,0 +1,213 @@
+//! The programs under `c-tests/`, each compiled as any user of the installed library would, and run on every backend.
+//!
+//! A program's exit status says whether it passed (0), or could not be run here (77, with the reason in its last line).
+//! `IOQ_TEST_WRAPPER` names a command to run each program with, such as valgrind.
+
+mod common;
+
+use common::{libraries, output, pkg_config};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::thread::available_parallelism;
+
+/// The launcher for [`Condition::Refused`].
+const LAUNCHER: &str = "refuse";
+
+/// Programs for which it matters how they are linked: those that have functions of their own, or find the library's.
+const ALSO_STATIC: [&str; 9] =
+    ["host_all", "host_dir", "host_errors", "host_least", "host_old", "host_stat", "opendir", "secure", "stat"];
+
+/// What a program runs under.
+#[derive(Clone, Copy)]
+enum Condition {
+    /// With a backend chosen by name, or by default.
+    Backend(&'static str),
+    /// By default, where the kernel refuses to set up an io_uring.
+    Refused,
+}
+
+const CONDITIONS: [(&str, Condition); 4] = [
+    ("auto", Condition::Backend("auto")),
+    ("uring", Condition::Backend("uring")),
+    ("sync", Condition::Backend("sync")),
+    ("refused", Condition::Refused),
+];
+
+#[derive(Clone, Copy)]
+enum Link {
+    Shared,
+    Static,
+}
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    // Most programs have many threads of their own.
+    args.test_threads.get_or_insert_with(|| available_parallelism().map_or(1, |n| n.get().min(4)));
+
+    let names = match program_names() {
+        Ok(names) => names,
+        Err(e) => {
+            eprintln!("c-tests: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut trials: Vec<_> = names.iter().map(|name| other_compiler(name)).collect();
+    for name in names {
+        if ALSO_STATIC.contains(&name.as_str()) {
+            trials.extend(run_trials(Program::new(&name, Link::Static)));
+        }
+        trials.extend(run_trials(Program::new(&name, Link::Shared)));
+    }
+    trials.sort_by(|a, b| a.name().cmp(b.name()));
+    libtest_mimic::run(&args, trials).exit_code()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A directory for the files of these tests alone.
+fn scratch() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("c_programs")
+}
+
+fn source(name: &str) -> PathBuf {
+    root().join("c-tests").join(name).with_extension("c")
+}
+
+fn program_names() -> io::Result<Vec<String>> {
+    let mut names = vec![];
+    for entry in fs::read_dir(root().join("c-tests"))? {
+        let path = entry?.path();
+        if let (Some(name), Some("c")) = (path.file_stem(), path.extension().and_then(|e| e.to_str())) {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.retain(|name| name != LAUNCHER);
+    Ok(names)
+}
+
+/// A program, compiled when the first of its trials needs it.
+struct Program {
+    name: String,
+    link: Link,
+    path: OnceLock<Result<PathBuf, String>>,
+}
+
+impl Program {
+    fn new(name: &str, link: Link) -> Self {
+        Self { name: name.into(), link, path: OnceLock::new() }
+    }
+
+    /// What its trials and files are called.
+    fn title(&self) -> String {
+        match self.link {
+            Link::Shared => self.name.clone(),
+            Link::Static => format!("{}-static", self.name),
+        }
+    }
+
+    fn path(&self) -> Result<&Path, String> {
+        self.path.get_or_init(|| self.compile()).as_deref().map_err(Clone::clone)
+    }
+
+    fn compile(&self) -> Result<PathBuf, String> {
+        let path = scratch().join(self.title());
+        let flags = match self.link {
+            Link::Shared => pkg_config(&["--cflags", "--libs"]),
+            // With -lioq alone, the linker prefers the shared library.
+            Link::Static => pkg_config(&["--cflags", "--static", "--libs"]).replace("-lioq", "-l:libioq.a"),
+        };
+        let mut rpath = OsString::from("-Wl,-rpath,");
+        rpath.push(libraries());
+        let mut compiler = compiler()?;
+        // A program that loads the library by itself is not linked to it.
+        compiler.arg(source(&self.name)).arg("-o").arg(&path).args(["-Wl,--as-needed", "-pthread"]).arg(rpath);
+        output(compiler.args(flags.split_whitespace()))?;
+        Ok(path)
+    }
+}
+
+/// The compiler that `CC` names, or the system's, with the flags for any of the programs.
+fn compiler() -> Result<Command, String> {
+    static TOOL: LazyLock<Result<cc::Tool, String>> = LazyLock::new(|| {
+        fs::create_dir_all(scratch()).map_err(|e| e.to_string())?;
+        // What Cargo would tell a build script. The names of other C libraries lead to the same compiler.
+        let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+        let mut build = cc::Build::new();
+        build.target(&target).host(&target).out_dir(scratch()).opt_level(1).debug(true).cargo_metadata(false);
+        build.try_get_compiler().map_err(|e| e.to_string())
+    });
+    let mut command = TOOL.as_ref()?.to_command();
+    command.args(STRICT);
+    Ok(command)
+}
+
+const STRICT: [&str; 5] = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"];
+
+/// Another compiler has other warnings.
+fn other_compiler(name: &str) -> Trial {
+    static MISSING: LazyLock<bool> = LazyLock::new(|| output(Command::new("clang").arg("--version")).is_err());
+    let source = source(name);
+    Trial::test(format!("{name}::clang"), move || {
+        let mut clang = Command::new("clang");
+        clang.args(STRICT).arg("-fsyntax-only").arg(source).args(pkg_config(&["--cflags"]).split_whitespace());
+        Ok(output(&mut clang).map(drop)?)
+    })
+    .with_ignored_flag(*MISSING)
+}
+
+fn run_trials(program: Program) -> impl Iterator<Item = Trial> {
+    let program = Arc::new(program);
+    CONDITIONS.into_iter().map(move |(name, condition)| {
+        let (title, program) = (format!("{}::{name}", program.title()), Arc::clone(&program));
+        Trial::ignorable_test(title.clone(), move || run(&program, condition, &scratch().join(title)))
+    })
+}
+
+/// Runs a program, with `directory` for its temporary files.
+fn run(program: &Program, condition: Condition, directory: &Path) -> Result<Completion, Failed> {
+    let mut words: Vec<OsString> = vec![];
+    if let Condition::Refused = condition {
+        words.push(launcher()?.into());
+    }
+    if let Ok(wrapper) = env::var("IOQ_TEST_WRAPPER") {
+        words.extend(wrapper.split_whitespace().map(OsString::from));
+    }
+    words.push(program.path()?.into());
+
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).env("TMPDIR", directory).env_remove("IOQ_BACKEND");
+    if let Condition::Backend(name) = condition {
+        command.env("IOQ_BACKEND", name);
+    }
+
+    // A program that fails leaves its files.
+    fs::create_dir_all(directory)?;
+    let result = command.output();
+    fs::remove_dir_all(directory)?;
+
+    let result = result.map_err(|e| format!("{command:?}: {e}"))?;
+    let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
+    match result.status.code() {
+        Some(0) => Ok(Completion::Completed),
+        Some(77) => Ok(Completion::ignored_with(text.lines().last().unwrap_or("no reason given"))),
+        _ => Err(format!("{}\n{text}", result.status).into()),
+    }
+}
+
+/// The program that runs another where io_uring is refused.
+fn launcher() -> Result<&'static Path, String> {
+    static PATH: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+        let path = scratch().join(LAUNCHER);
+        output(compiler()?.arg(source(LAUNCHER)).arg("-o").arg(&path))?;
+        Ok(path)
+    });
+    PATH.as_deref().map_err(Clone::clone)
+}
