@@ -53,7 +53,7 @@ static void stat_all(struct ioq *ioq) {
     for (size_t i = 0; i < DEPTH; ++i) {
         struct ioq_ent *ent = poll_one(ioq);
         CHECK_EQ(ent->result, 0);
-        CHECK(bufs[i].mask & BFS_STAT_INO);
+        CHECK(ent->stat.buf->mask & BFS_STAT_INO);
         ioq_free(ioq, ent);
     }
 }
