@@ -36,6 +36,7 @@ mod host;
 mod mpmc;
 mod policy;
 mod pool;
+mod prefetch;
 mod queue;
 mod shared;
 mod stat;

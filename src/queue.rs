@@ -13,6 +13,8 @@ use crate::backend::Backend;
 use crate::block::{Arena, Entries, Span};
 use crate::entry::*;
 use crate::errno::{self, Errno};
+use crate::mpmc::Pushed;
+use crate::prefetch;
 use crate::shared::{DELIVER_AFTER, Run, Shared};
 use crate::sync::{Ordering, fence};
 use crate::worker;
@@ -32,8 +34,10 @@ struct Caller {
     arena: Arena,
     /// How many more requests there may be.
     room: usize,
-    /// How many requests were not popped yet.
+    /// How many requests were sent and not received yet.
     in_flight: usize,
+    /// The last span that was sent. While nobody has taken it, what comes after is added to it.
+    sent: Option<Pushed>,
     /// Responses that were taken from the ready queue and not popped yet.
     current: Entries,
     /// How many requests were run in here.
@@ -91,6 +95,7 @@ impl Ioq {
             arena: Arena::new(),
             room: depth,
             in_flight: 0,
+            sent: None,
             current: Entries::NONE,
             ran: 0,
             threads: alloc::with_capacity(nthreads)?,
@@ -138,7 +143,6 @@ impl Ioq {
         // SAFETY: the arena gave this entry to us to be written.
         unsafe { entry.write(ioq_ent { op: request.op, result: 0, ptr, args: request.args }) };
         caller.room -= 1;
-        caller.in_flight += 1;
         if caller.arena.is_full() {
             self.flush(caller);
         }
@@ -155,15 +159,21 @@ impl Ioq {
 
     /// Hands what is buffered to the workers.
     fn flush(&self, caller: &mut Caller) {
-        if let Some(span) = caller.arena.flush() {
-            self.shared.send(span);
-            self.start_for_pending(caller);
+        let Some(mut span) = caller.arena.flush() else { return };
+        caller.in_flight += span.len();
+        if let Some(sent) = &mut caller.sent {
+            match self.shared.pending.extend(sent, span) {
+                Ok(()) => return,
+                Err(apart) => span = apart,
+            }
         }
+        caller.sent = Some(self.shared.send(span));
+        self.start_for_pending(caller);
     }
 
     /// Starts another worker if there is work that nobody has come to.
     fn start_for_pending(&self, caller: &mut Caller) {
-        if self.shared.pending.has_spans() {
+        if caller.threads.len() < caller.threads.capacity() && self.shared.pending.has_spans() {
             self.start_worker(caller);
         }
     }
@@ -192,24 +202,39 @@ impl Ioq {
     pub unsafe fn pop(&self, block: bool) -> Option<NonNull<ioq_ent>> {
         // SAFETY: passed on to the caller.
         let caller = unsafe { self.caller() };
+        if !caller.arena.is_buffering() {
+            if let Some(entry) = caller.current.next() {
+                return Some(entry);
+            }
+        }
+        self.pop_slowly(caller, block)
+    }
+
+    /// Pops where something is to be submitted or received before.
+    #[cold]
+    #[inline(never)]
+    fn pop_slowly(&self, caller: &mut Caller, block: bool) -> Option<NonNull<ioq_ent>> {
         if caller.arena.is_buffering() {
             errno::preserved(|| self.flush(caller));
         }
-        let entry = caller.current.next().or_else(|| {
-            caller.current = Entries::of(self.receive(caller, block)?);
+        caller.current.next().or_else(|| {
+            let span = self.receive(caller, block)?;
+            caller.in_flight -= span.len();
+            caller.current = Entries::of(span);
             caller.current.next()
-        });
-        caller.in_flight -= usize::from(entry.is_some());
-        entry
+        })
     }
 
     /// The next responses, if there are any.
-    #[cold]
     fn receive(&self, caller: &mut Caller, block: bool) -> Option<Span> {
         if caller.in_flight == 0 {
             return None;
         }
-        self.shared.ready.try_pop().or_else(|| errno::preserved(|| self.wait(caller, block)))
+        if let Some(span) = self.shared.ready.try_pop() {
+            prefetch::entries(&span);
+            return Some(span);
+        }
+        errno::preserved(|| self.wait(caller, block))
     }
 
     /// Makes responses, or waits for them.

@@ -7,7 +7,7 @@ use crate::entry::ioq_ent;
 use crate::errno::Errno;
 use crate::exec;
 use crate::host::Host;
-use crate::mpmc::Mpmc;
+use crate::mpmc::{Mpmc, Pushed};
 use crate::pool::Pool;
 use crate::sync::{AtomicBool, AtomicU64, CachePadded, Ordering, fence};
 use std::time::{Duration, Instant};
@@ -69,9 +69,10 @@ impl Shared {
     }
 
     /// Hands a span to the workers.
-    pub fn send(&self, span: Span) {
-        self.pending.push(span);
+    pub fn send(&self, span: Span) -> Pushed {
+        let pushed = self.pending.push(span);
         self.pool.notify();
+        pushed
     }
 
     /// Whether a request is not to run, because the queue was cancelled. Then its result says so.
@@ -115,6 +116,9 @@ impl Shared {
 
     fn run_hand(&self, owner: usize, mut done: Option<Span>) -> Option<Run> {
         let hand = self.pool.hands.of(owner);
+        if hand.is_empty() {
+            return done.map(|done| Run { done, measured: None });
+        }
         let mut clock = Clock::new();
         let mut count = 0;
         // A caller that sleeps wants what is done before the next request is tried, which may take long.

@@ -54,6 +54,12 @@ pub struct Mpmc {
     tail: CachePadded<AtomicUsize>,
 }
 
+/// Where a span was put, and what it was then.
+pub struct Pushed {
+    ticket: usize,
+    word: *mut (),
+}
+
 impl Mpmc {
     /// A queue of at least `size` slots, whose threads look `spins` times before they sleep.
     pub fn new(size: usize, spins: u32) -> Result<Self, Errno> {
@@ -73,8 +79,34 @@ impl Mpmc {
     }
 
     /// Puts a span in. Waits if the queue is full.
-    pub fn push(&self, span: Span) {
-        self.push_batch(std::iter::once(span));
+    pub fn push(&self, span: Span) -> Pushed {
+        let word = span.as_ptr();
+        let mut span = span;
+        loop {
+            let ticket = self.head.fetch_add(1, Ordering::Relaxed);
+            let (slot, waiting) = self.slot(ticket);
+            match slot.push(span, waiting) {
+                Ok(()) => return Pushed { ticket, word },
+                Err(passed_over) => span = passed_over,
+            }
+        }
+    }
+
+    /// Makes a span that was pushed before longer, if it is still there and `more` goes on where it ends.
+    ///
+    /// This takes no ticket, and nobody need be woken for it: that was done for the span as it was.
+    pub fn extend(&self, pushed: &mut Pushed, more: Span) -> Result<(), Span> {
+        // SAFETY: the word came from a span. Until the exchange below succeeds, this is only arithmetic on it; and when
+        // it does, the word in the slot is this span, whatever happened in between, and we may add to it.
+        let before = unsafe { Span::from_ptr(pushed.word) };
+        let len = before.len();
+        let longer = before.join(more).map_err(|(_, more)| more)?;
+        if self.slot(pushed.ticket).0.replace(pushed.word, longer.as_ptr()) {
+            pushed.word = longer.as_ptr();
+            Ok(())
+        } else {
+            Err(longer.split(len).1)
+        }
     }
 
     /// Puts spans in, claiming their tickets at once.

@@ -23,6 +23,16 @@ fn span(label: usize) -> Span {
     Span::labelled(label, 1)
 }
 
+fn push(queue: &Mpmc, label: usize) {
+    queue.push(span(label));
+}
+
+struct Cell(UnsafeCell<usize>);
+// SAFETY: loom checks every access to the cell.
+unsafe impl Sync for Cell {}
+// SAFETY: as above.
+unsafe impl Send for Cell {}
+
 fn sorted(mut spans: Vec<Span>) -> Vec<usize> {
     spans.sort_by_key(Span::label);
     spans.iter().map(Span::label).collect()
@@ -31,12 +41,6 @@ fn sorted(mut spans: Vec<Span>) -> Vec<usize> {
 /// What a writer wrote before it pushed a span is what the reader sees after it popped it.
 #[test]
 fn a_span_carries_what_was_written_before() {
-    struct Cell(UnsafeCell<usize>);
-    // SAFETY: loom checks every access to the cell.
-    unsafe impl Sync for Cell {}
-    // SAFETY: as above.
-    unsafe impl Send for Cell {}
-
     for size in [1, 2] {
         model(move || {
             let queue = queue(size);
@@ -65,7 +69,7 @@ fn blocking_readers_and_writers_lose_and_double_nothing() {
             let queue = queue(size);
             let writer = {
                 let queue = queue.clone();
-                thread::spawn(move || (1..=3).for_each(|i| queue.push(span(i))))
+                thread::spawn(move || (1..=3).for_each(|i| push(&queue, i)))
             };
             assert_eq!(sorted((1..=3).map(|_| queue.pop()).collect()), [1, 2, 3]);
             assert!(!queue.has_spans());
@@ -82,7 +86,7 @@ fn two_writers_lose_and_double_nothing() {
             let queue = queue(size);
             let writers = [1, 2].map(|i| {
                 let queue = queue.clone();
-                thread::spawn(move || queue.push(span(i)))
+                thread::spawn(move || push(&queue, i))
             });
             assert_eq!(sorted(vec![queue.pop(), queue.pop()]), [1, 2]);
             writers.into_iter().for_each(|w| w.join().unwrap());
@@ -100,9 +104,46 @@ fn two_blocking_readers_get_one_span_each() {
                 let queue = queue.clone();
                 thread::spawn(move || queue.pop())
             });
-            queue.push(span(1));
-            queue.push(span(2));
+            push(&queue, 1);
+            push(&queue, 2);
             assert_eq!(sorted(readers.map(|r| r.join().unwrap()).into()), [1, 2]);
+        });
+    }
+}
+
+/// What is added to a span is read once: with it, or on its own when it came too late; and it is read as it was written.
+#[test]
+fn what_is_added_to_a_span_arrives_once() {
+    for size in [1, 2] {
+        model(move || {
+            let queue = queue(size);
+            let cell = Arc::new(Cell(UnsafeCell::new(0)));
+            let writer = {
+                let (queue, cell) = (queue.clone(), cell.clone());
+                thread::spawn(move || {
+                    let (first, more) = Span::labelled(1, 5).split(2);
+                    let (second, third) = more.split(2);
+                    let mut pushed = queue.push(first);
+                    if let Err(second) = queue.extend(&mut pushed, second) {
+                        pushed = queue.push(second);
+                    }
+                    // SAFETY: loom checks that nobody else is at it.
+                    cell.0.with_mut(|p| unsafe { *p = 42 });
+                    if let Err(third) = queue.extend(&mut pushed, third) {
+                        queue.push(third);
+                    }
+                })
+            };
+            let mut read = 0;
+            while read < 5 {
+                let span = queue.pop();
+                assert_eq!(span.index(), read);
+                read += span.len();
+            }
+            // SAFETY: as above.
+            assert_eq!(cell.0.with(|p| unsafe { *p }), 42);
+            writer.join().unwrap();
+            assert!(!queue.has_spans());
         });
     }
 }
@@ -115,7 +156,7 @@ fn writers_pass_over_the_skips_of_impatient_readers() {
             let queue = queue(size);
             let writer = {
                 let queue = queue.clone();
-                thread::spawn(move || (1..=2).for_each(|i| queue.push(span(i))))
+                thread::spawn(move || (1..=2).for_each(|i| push(&queue, i)))
             };
             let mut spans: Vec<_> = (0..3).filter_map(|_| queue.pop_ticket(false)).collect();
             while spans.len() < 2 {

@@ -56,6 +56,12 @@ impl Slot {
         }
     }
 
+    /// Puts `longer` in the place of `span`, if that is still in it.
+    pub fn replace(&self, span: *mut (), longer: *mut ()) -> bool {
+        // Release: whoever takes the longer one out sees its new entries as they are now.
+        self.0.compare_exchange(span, longer, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
     /// Takes the span out. If there is none, waits for one, or leaves a skip behind.
     pub fn pop(&self, block: bool, waiting: Waiting<'_>) -> Option<Span> {
         let mut prev = self.0.load(Ordering::Relaxed);

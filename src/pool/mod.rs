@@ -117,6 +117,11 @@ impl Pool {
         fence(Ordering::SeqCst);
     }
 
+    /// Lets the caller get ahead, so that there is more to take at once.
+    pub fn let_gather(&self) {
+        spin(self.spins);
+    }
+
     /// Whether there is something to do for a worker that has nothing.
     fn has_work(&self, pending: &Mpmc) -> bool {
         pending.has_spans() || !self.hands.are_empty()
@@ -177,6 +182,12 @@ impl Pool {
     }
 }
 
+fn spin(count: u32) {
+    for _ in 0..count {
+        spin_loop();
+    }
+}
+
 impl Member {
     /// The worker's number.
     pub fn index(&self) -> usize {
@@ -217,13 +228,16 @@ impl Member {
             self.searching = true;
             pool.publish(idle);
         }
-        for _ in 0..pool.spins {
+        // Each pause is as long as all before: to look more often would only take the slot from the caller's cache.
+        let mut pause = 1;
+        while pause <= pool.spins {
             if pool.has_work(pending) {
                 return true;
             }
-            spin_loop();
+            spin(pause);
+            pause *= 2;
         }
-        false
+        pool.has_work(pending)
     }
 
     /// Ceases to search, having found something.

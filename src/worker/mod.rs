@@ -4,10 +4,11 @@ mod flight;
 mod ring;
 
 use crate::alloc;
-use crate::block::Span;
+use crate::block::{BLOCK_ENTRIES, Span};
 use crate::errno::Errno;
 use crate::policy::Policy;
 use crate::pool::Member;
+use crate::prefetch;
 use crate::shared::{Counters, Run, Shared};
 use libc::{c_void, pthread_t};
 use ring::{Ring, Session};
@@ -106,7 +107,7 @@ extern "C" fn work(job: *mut c_void) -> *mut c_void {
             (&*shared, member)
         };
         set_name(member.index());
-        Worker { shared, member, policy: Policy::new(shared.backend), ring: RingState::Untried }.run();
+        Worker { shared, member, policy: Policy::new(shared.backend), ring: RingState::Untried, ahead: false }.run();
     }
     ptr::null_mut()
 }
@@ -128,6 +129,8 @@ struct Worker<'a> {
     member: Member,
     policy: Policy,
     ring: RingState,
+    /// The last span was short, and took no time: this worker is faster than the caller.
+    ahead: bool,
 }
 
 /// Whether a worker has a ring.
@@ -143,6 +146,9 @@ enum RingState {
 impl Worker<'_> {
     fn run(mut self) {
         loop {
+            if std::mem::take(&mut self.ahead) {
+                self.shared.pool.let_gather();
+            }
             let span = self.member.next(&self.shared.pool, &self.shared.pending);
             if span == Span::STOP || self.run_span(span) {
                 break;
@@ -153,6 +159,7 @@ impl Worker<'_> {
 
     /// Runs a span, by the ring or by plain calls. Returns whether the stop message was met on the way.
     fn run_span(&mut self, span: Span) -> bool {
+        prefetch::entries(&span);
         if !self.policy.wants_ring() {
             self.run_plain(span);
             return false;
@@ -175,7 +182,9 @@ impl Worker<'_> {
 
     /// Runs a span by plain system calls.
     fn run_plain(&mut self, span: Span) {
+        let short = span.len() < BLOCK_ENTRIES;
         let first = self.shared.run(span, self.member.index());
+        self.ahead = short && first.as_ref().is_some_and(|run| run.measured.is_none());
         self.go_on(first);
     }
 
