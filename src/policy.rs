@@ -26,11 +26,13 @@ pub struct Policy {
     slow: u8,
     /// How many requests went through the ring since the last measurement.
     unmeasured: usize,
+    /// How often the worker's thread had slept when that was last looked at.
+    sleeps: i64,
 }
 
 impl Policy {
     pub fn new(backend: Backend) -> Self {
-        Self { backend, slow: 0, unmeasured: 0 }
+        Self { backend, slow: 0, unmeasured: 0, sleeps: 0 }
     }
 
     /// Whether the next requests should go through a ring.
@@ -47,9 +49,23 @@ impl Policy {
         self.unmeasured += count;
     }
 
-    /// Takes note that `count` plain calls took `time`.
-    pub fn measured(&mut self, count: usize, time: Duration) {
-        let slow = time >= SLOW * count as u32;
+    /// Whether requests waited for something lately. Then more of them can be under way than there are processors.
+    pub fn has_waited(&self) -> bool {
+        self.slow != 0
+    }
+
+    /// Takes note that the thread may have slept for want of work: `sleeps` times so far, for whatever reason.
+    pub fn rested(&mut self, sleeps: i64) {
+        self.sleeps = sleeps;
+    }
+
+    /// Takes note that `count` plain calls took `time`. Slow are those that slept: a large directory takes long to read
+    /// from memory, and a busy machine takes long over everything, but a ring would not make it any quicker.
+    pub fn measured(&mut self, count: usize, time: Duration, sleeps: impl FnOnce() -> i64) {
+        let slow = time >= SLOW * count as u32 && {
+            let before = std::mem::replace(&mut self.sleeps, sleeps());
+            self.sleeps != before
+        };
         self.slow = self.slow << 1 | u8::from(slow);
         self.unmeasured = 0;
     }
@@ -61,51 +77,87 @@ mod tests {
 
     const QUICK: Duration = Duration::from_micros(2);
 
+    /// A policy, and how often its thread slept.
+    struct Worker(Policy, i64);
+
+    impl Worker {
+        fn measured(&mut self, count: usize, time: Duration) {
+            self.1 += i64::from(time >= SLOW);
+            self.0.measured(count, time, || self.1);
+        }
+    }
+
+    fn worker(backend: Backend) -> Worker {
+        Worker(Policy::new(backend), 0)
+    }
+
     #[test]
     fn quick_requests_need_no_ring() {
-        let mut policy = Policy::new(Backend::Auto);
+        let mut worker = worker(Backend::Auto);
         for _ in 0..100 {
-            assert!(!policy.wants_ring());
-            policy.measured(31, 31 * QUICK);
+            assert!(!worker.0.wants_ring());
+            worker.measured(31, 31 * QUICK);
         }
     }
 
     #[test]
     fn a_single_slow_request_changes_nothing() {
-        let mut policy = Policy::new(Backend::Auto);
+        let mut worker = worker(Backend::Auto);
         for i in 0..100 {
-            policy.measured(1, if i % 8 == 0 { Duration::from_secs(1) } else { QUICK });
-            assert!(!policy.wants_ring());
+            worker.measured(1, if i % 8 == 0 { Duration::from_secs(1) } else { QUICK });
+            assert!(!worker.0.wants_ring());
         }
     }
 
     #[test]
     fn slow_requests_go_through_the_ring_until_they_are_quick_again() {
-        let mut policy = Policy::new(Backend::Auto);
+        let mut worker = worker(Backend::Auto);
         for _ in 0..8 {
-            policy.measured(1, SLOW);
+            worker.measured(1, SLOW);
         }
         let mut probes = 0;
         while probes < 8 {
-            if policy.wants_ring() {
-                policy.ran_in_ring(1);
+            if worker.0.wants_ring() {
+                worker.0.ran_in_ring(1);
             } else {
                 probes += 1;
-                policy.measured(1, QUICK);
+                worker.measured(1, QUICK);
             }
         }
-        assert!(!policy.wants_ring());
+        assert!(!worker.0.wants_ring());
+    }
+
+    #[test]
+    fn requests_that_keep_the_processor_busy_are_not_slow() {
+        let mut policy = Policy::new(Backend::Auto);
+        policy.rested(7);
+        for _ in 0..100 {
+            policy.measured(1, 10 * SLOW, || 7);
+            assert!(!policy.wants_ring() && !policy.has_waited());
+        }
+    }
+
+    #[test]
+    fn one_wait_is_remembered_for_a_while() {
+        let mut worker = worker(Backend::Auto);
+        worker.measured(1, SLOW);
+        for _ in 0..7 {
+            assert!(worker.0.has_waited());
+            worker.measured(1, QUICK);
+        }
+        worker.measured(1, QUICK);
+        assert!(!worker.0.has_waited());
     }
 
     #[test]
     fn the_users_choice_stands() {
         for backend in [Backend::Uring, Backend::Sync] {
-            let mut policy = Policy::new(backend);
+            let mut worker = worker(backend);
             for time in [QUICK, Duration::from_secs(1)] {
                 for _ in 0..8 {
-                    policy.measured(1, time);
+                    worker.measured(1, time);
                 }
-                assert_eq!(policy.wants_ring(), backend == Backend::Uring);
+                assert_eq!(worker.0.wants_ring(), backend == Backend::Uring);
             }
         }
     }

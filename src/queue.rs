@@ -23,6 +23,9 @@ use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::time::Instant;
 
+/// Pops in a row that find nothing before the caller looks what holds the workers up.
+const FIRST_LOOK: u32 = 8;
+
 /// The queue behind C's `struct ioq`.
 pub struct Ioq {
     shared: Shared,
@@ -43,6 +46,8 @@ struct Caller {
     /// How many requests were run in here.
     ran: u64,
     threads: Vec<pthread_t>,
+    /// How many pops in a row found nothing.
+    missed: u32,
     /// What was in the threads' hands when a pop found nothing, and since when.
     watched: Option<(usize, Instant)>,
     /// No worker can be started, though there should be some.
@@ -99,6 +104,7 @@ impl Ioq {
             current: Entries::NONE,
             ran: 0,
             threads: alloc::with_capacity(nthreads)?,
+            missed: 0,
             watched: None,
             alone,
             // SAFETY: always safe to ask.
@@ -220,6 +226,7 @@ impl Ioq {
         caller.current.next().or_else(|| {
             let span = self.receive(caller, block)?;
             caller.in_flight -= span.len();
+            caller.missed = 0;
             caller.current = Entries::of(span);
             caller.current.next()
         })
@@ -306,6 +313,11 @@ impl Ioq {
 
     /// Finds another worker if requests are held up in a hand: if all hands were the same for a while.
     fn watch(&self, caller: &mut Caller) {
+        // To look at the hands takes them from their owners' caches. So not at the first miss, and ever more seldom.
+        caller.missed = caller.missed.saturating_add(1);
+        if caller.missed < FIRST_LOOK || !caller.missed.is_power_of_two() {
+            return;
+        }
         let now = self.shared.pool.hands.fingerprint();
         match caller.watched {
             _ if now == 0 => caller.watched = None,
@@ -321,7 +333,7 @@ impl Ioq {
 
     /// Wakes or starts a worker to look into the hands of the others.
     fn rouse(&self, caller: &mut Caller) {
-        self.shared.pool.notify();
+        self.shared.pool.rouse();
         self.start_worker(caller);
     }
 

@@ -53,13 +53,15 @@ impl Counters {
 
 impl Shared {
     pub fn new(depth: usize, nthreads: usize, backend: Backend) -> Result<Self, Errno> {
-        let alone = std::thread::available_parallelism().is_ok_and(|n| n.get() == 1);
-        let spins = if alone { 0 } else { SPINS };
+        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let spins = if processors == 1 { 0 } else { SPINS };
+        // A user who insists on io_uring has workers that wait for it.
+        let room = if backend == Backend::Uring { nthreads } else { (processors - 1).max(1) };
         let counters = |_| CachePadded(Counters { ring: AtomicU64::new(0), plain: AtomicU64::new(0) });
         Ok(Self {
             pending: Mpmc::new(depth, spins)?,
             ready: Mpmc::new(depth, spins)?,
-            pool: Pool::new(nthreads, spins)?,
+            pool: Pool::new(nthreads, room, spins)?,
             cancelled: AtomicBool::new(false),
             caller_asleep: CachePadded(AtomicBool::new(false)),
             backend,

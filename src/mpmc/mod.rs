@@ -135,6 +135,11 @@ impl Mpmc {
         self.slot(self.tail.load(Ordering::Relaxed)).0.is_full()
     }
 
+    /// A number that changes whenever a span is taken out.
+    pub fn taken(&self) -> usize {
+        self.tail.load(Ordering::Relaxed)
+    }
+
     /// Takes a span out if there is one.
     pub fn try_pop(&self) -> Option<Span> {
         if self.has_spans() { self.pop_ticket(false) } else { None }

@@ -13,9 +13,9 @@ struct Queue {
 }
 
 impl Queue {
-    fn new(size: usize, workers: usize) -> Arc<Self> {
+    fn new(size: usize, workers: usize, room: usize) -> Arc<Self> {
         Arc::new(Self {
-            pool: Pool::new(workers, 0).unwrap(),
+            pool: Pool::new(workers, room, 0).unwrap(),
             pending: Mpmc::new(size, 0).unwrap(),
             ready: Mpmc::new(2 * size, 0).unwrap(),
         })
@@ -70,7 +70,7 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn one_worker_sleeps_through_nothing() {
     model(3, || {
-        let queue = Queue::new(2, 1);
+        let queue = Queue::new(2, 1, 1);
         queue.send(span(1));
         let worker = start(&queue).unwrap();
         assert_eq!(queue.ready.pop().label(), 1);
@@ -86,7 +86,7 @@ fn one_worker_sleeps_through_nothing() {
 #[test]
 fn two_workers_sleep_through_nothing_and_both_stop() {
     model(2, || {
-        let queue = Queue::new(2, 2);
+        let queue = Queue::new(2, 2, 2);
         queue.send(span(1));
         let first = start(&queue).unwrap();
         queue.send(span(2));
@@ -108,7 +108,7 @@ fn two_workers_sleep_through_nothing_and_both_stop() {
 #[test]
 fn a_stop_from_another_thread_loses_nothing() {
     model(2, || {
-        let queue = Queue::new(1, 1);
+        let queue = Queue::new(1, 1, 1);
         queue.send(span(1));
         let worker = start(&queue).unwrap();
         let canceller = {
@@ -124,5 +124,26 @@ fn a_stop_from_another_thread_loses_nothing() {
         }
         labels.sort();
         assert_eq!(labels, [1, 2]);
+    });
+}
+
+/// With room for one worker only, the other watches; no request is left behind, and the stop message reaches both.
+#[test]
+fn without_room_nothing_is_left_behind_and_both_stop() {
+    model(2, || {
+        let queue = Queue::new(2, 2, 1);
+        queue.send(span(1));
+        let first = start(&queue).unwrap();
+        queue.send(span(2));
+        let second = start(&queue);
+        let mut labels = [queue.ready.pop().label(), queue.ready.pop().label()];
+        labels.sort();
+        assert_eq!(labels, [1, 2]);
+        queue.stop();
+        first.join().unwrap();
+        if let Some(second) = second {
+            second.join().unwrap();
+        }
+        assert!(!queue.pending.has_spans());
     });
 }

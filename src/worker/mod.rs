@@ -15,6 +15,7 @@ use ring::{Ring, Session};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 pub use ring::check_available as check_ring;
 
@@ -123,6 +124,22 @@ fn set_name(index: usize) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
+/// How often this thread has slept so far.
+fn sleeps() -> i64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is valid for writes. Zeros are a valid `rusage`, should the call fail.
+    unsafe {
+        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+        usage.assume_init().ru_nvcsw
+    }
+}
+
+/// Takes note of how long plain calls took, and tells the others if that changes how many are to work at once.
+fn measured(shared: &Shared, member: &mut Member, policy: &mut Policy, count: usize, time: Duration) {
+    policy.measured(count, time, sleeps);
+    member.set_waits(&shared.pool, &shared.pending, policy.has_waited());
+}
+
 /// A worker thread's state.
 struct Worker<'a> {
     shared: &'a Shared,
@@ -150,6 +167,9 @@ impl Worker<'_> {
                 self.shared.pool.let_gather();
             }
             let span = self.member.next(&self.shared.pool, &self.shared.pending);
+            if self.member.has_slept() {
+                self.policy.rested(sleeps());
+            }
             if span == Span::STOP || self.run_span(span) {
                 break;
             }
@@ -198,7 +218,7 @@ impl Worker<'_> {
             Counters::add(&shared.counters[index].plain, count);
             shared.ready.push(run.done);
             if let Some((count, time)) = run.measured {
-                self.policy.measured(count, time);
+                measured(shared, &mut self.member, &mut self.policy, count, time);
             }
             // What is left would wait behind slow requests. Let an idle worker have a part of it.
             if hand.len() > 1 && shared.pool.has_idle() {

@@ -130,6 +130,8 @@ impl<'a> Session<'a> {
                 return End { stopping: self.stopping, broken: self.broken };
             }
             self.enter();
+            // Whether the thread slept for completions says nothing about plain calls.
+            self.policy.rested(super::sleeps());
             self.reap();
         }
     }
@@ -171,7 +173,7 @@ impl<'a> Session<'a> {
             if self.stopping || self.broken {
                 return None;
             }
-            let span = self.member.try_next(&self.shared.pool, &self.shared.pending)?;
+            let span = self.shared.pending.try_pop()?;
             if span == Span::STOP {
                 self.stopping = true;
                 return None;
@@ -187,7 +189,7 @@ impl<'a> Session<'a> {
         self.done.add(self.shared, span);
         if waits {
             let time = start.elapsed();
-            self.policy.measured(1, time);
+            super::measured(self.shared, self.member, self.policy, 1, time);
             if time >= DELIVER_AFTER {
                 self.done.deliver(self.shared);
             }
