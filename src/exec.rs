@@ -3,6 +3,7 @@
 use crate::entry::{ioq_ent, ioq_nop_type, ioq_op};
 use crate::errno;
 use crate::host::Host;
+use crate::prefetch;
 
 /// Whether a request runs even in a cancelled queue: a close that did not happen would leak.
 pub fn survives_cancel(op: ioq_op) -> bool {
@@ -51,6 +52,7 @@ pub unsafe fn run(host: &Host, ent: &mut ioq_ent) {
             ioq_op::IOQ_CLOSEDIR => host.dir.closedir(ent.args.closedir.dir),
             ioq_op::IOQ_STAT => {
                 let args = ent.args.stat;
+                prefetch::stat_buffer(args.buf.cast());
                 host.stat.stat(args.dfd, args.path, args.flags, args.buf)
             }
         }

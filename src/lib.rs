@@ -37,6 +37,7 @@ mod mpmc;
 mod policy;
 mod pool;
 mod prefetch;
+mod processors;
 mod queue;
 mod shared;
 mod stat;

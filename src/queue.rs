@@ -46,6 +46,8 @@ struct Caller {
     /// How many requests were run in here.
     ran: u64,
     threads: Vec<pthread_t>,
+    /// What the threads are told when they start. They read it in place.
+    jobs: Vec<UnsafeCell<worker::Job>>,
     /// How many pops in a row found nothing.
     missed: u32,
     /// What was in the threads' hands when a pop found nothing, and since when.
@@ -104,6 +106,7 @@ impl Ioq {
             current: Entries::NONE,
             ran: 0,
             threads: alloc::with_capacity(nthreads)?,
+            jobs: alloc::vec(nthreads, |_| UnsafeCell::new(worker::Job::NONE))?,
             missed: 0,
             watched: None,
             alone,
@@ -190,8 +193,10 @@ impl Ioq {
             return;
         }
         let Some(member) = self.shared.pool.start() else { return };
-        // SAFETY: the queue does not move, and `destroy` joins the thread before it frees it.
-        match unsafe { worker::spawn(&self.shared, member) } {
+        let job = NonNull::from(&caller.jobs[member.index()]).cast();
+        // SAFETY: the queue does not move, nor does the vector of jobs, and `destroy` joins the thread before it frees
+        // them. No two members have the same index, so each job is used once.
+        match unsafe { worker::spawn(&self.shared, member, job) } {
             Ok(thread) => caller.threads.push(thread),
             Err(_) => {
                 self.shared.pool.start_failed();

@@ -9,6 +9,8 @@ use crate::exec;
 use crate::host::Host;
 use crate::mpmc::{Mpmc, Pushed};
 use crate::pool::Pool;
+use crate::prefetch;
+use crate::processors;
 use crate::sync::{AtomicBool, AtomicU64, CachePadded, Ordering, fence};
 use std::time::{Duration, Instant};
 
@@ -53,7 +55,7 @@ impl Counters {
 
 impl Shared {
     pub fn new(depth: usize, nthreads: usize, backend: Backend) -> Result<Self, Errno> {
-        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let processors = processors::count();
         let spins = if processors == 1 { 0 } else { SPINS };
         // A user who insists on io_uring has workers that wait for it.
         let room = if backend == Backend::Uring { nthreads } else { (processors - 1).max(1) };
@@ -103,6 +105,10 @@ impl Shared {
             let (done, rest) = span.split(quick);
             (Some(done), rest)
         };
+        for i in 0..rest.len() {
+            // SAFETY: as above.
+            prefetch::path(unsafe { rest.entry(i).as_ref() });
+        }
         let several = rest.len() > 1;
         self.pool.hands.of(owner).put(rest);
         if several {

@@ -4,8 +4,9 @@ use crate::alloc;
 use crate::errno::Errno;
 use crate::sync::{CachePadded, Condvar, Mutex};
 
-/// More sleepers than this at once are rare, and sharing a monitor costs them only a look at their slot.
-const MAX_MONITORS: usize = 64;
+/// Few ever sleep on a slot: the caller for want of a response, and writers to a full queue, of which there are none while
+/// each request has a slot of its own. Sharing a monitor costs a sleeper only a look at its slot.
+const MAX_MONITORS: usize = 4;
 
 /// A mutex and a condition variable. The mutex guards nothing but the order of sleeping and waking.
 struct Monitor {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 /// How often the watcher looks whether anything was taken. Rare enough to cost next to nothing, and what a request
 /// waits at most, or twice that, when all before it hang.
-const WATCH_EVERY: Duration = Duration::from_millis(1);
+const WATCH_EVERY: Duration = Duration::from_millis(5);
 
 /// How often it finds no work before it sleeps like the others.
-const WATCH_FOR: u32 = 8;
+const WATCH_FOR: u32 = 4;
 
 /// A worker's part in the pool.
 pub struct Member {

@@ -3,7 +3,6 @@
 mod flight;
 mod ring;
 
-use crate::alloc;
 use crate::block::{BLOCK_ENTRIES, Span};
 use crate::errno::Errno;
 use crate::policy::Policy;
@@ -22,10 +21,16 @@ pub use ring::check_available as check_ring;
 /// Room for the host's functions to run in. Below the size of a huge page, lest the kernel back each stack with one.
 const STACK_SIZE: usize = 1 << 20;
 
-/// What a worker thread is told when it starts.
-struct Job {
+/// What a worker thread is told when it starts. It stays where it is: a thread that frees what another has allocated, or
+/// allocates anything itself, first gets a heap of its own, which takes longer than to start it.
+pub struct Job {
     shared: *const Shared,
-    member: Member,
+    member: MaybeUninit<Member>,
+}
+
+impl Job {
+    /// A place for a job.
+    pub const NONE: Self = Self { shared: ptr::null(), member: MaybeUninit::uninit() };
 }
 
 /// The process that workers were started in, or 0.
@@ -46,22 +51,20 @@ pub fn are_possible() -> bool {
 ///
 /// # Safety
 ///
-/// `shared` must live, and not move, until the thread was joined.
-pub unsafe fn spawn(shared: &Shared, member: Member) -> Result<pthread_t, Errno> {
+/// `shared` must live, and not move, until the thread was joined; and `place` as well, without being used again.
+pub unsafe fn spawn(shared: &Shared, member: Member, place: NonNull<Job>) -> Result<pthread_t, Errno> {
     // SAFETY: always safe to ask.
     HOME.store(unsafe { libc::getpid() }, Ordering::Relaxed);
-    let job = alloc::boxed(Job { shared, member })?;
-    // SAFETY: `work` takes such a job over; where no thread came into being, it is still ours.
+    // SAFETY: passed on to the caller.
     unsafe {
-        create_thread(job.cast()).inspect_err(|_| {
-            alloc::unbox(job);
-        })
+        place.write(Job { shared, member: MaybeUninit::new(member) });
+        create_thread(place.cast())
     }
 }
 
 /// # Safety
 ///
-/// `job` must be a `Job` from `alloc::boxed`, which the thread takes over if it can be created.
+/// `job` must be a `Job` as in `spawn`.
 unsafe fn create_thread(job: NonNull<c_void>) -> Result<pthread_t, Errno> {
     // SAFETY: all arguments are valid for these calls.
     unsafe {
@@ -102,11 +105,8 @@ pub unsafe fn join(thread: pthread_t) {
 
 extern "C" fn work(job: *mut c_void) -> *mut c_void {
     if let Some(job) = NonNull::new(job.cast::<Job>()) {
-        // SAFETY: `spawn` made the job for this thread, and its caller keeps `shared` alive.
-        let (shared, member) = unsafe {
-            let Job { shared, member } = alloc::unbox(job);
-            (&*shared, member)
-        };
+        // SAFETY: `spawn` made the job for this thread alone, and its caller keeps `shared` alive.
+        let (shared, member) = unsafe { (&*job.as_ref().shared, job.as_ref().member.assume_init_read()) };
         set_name(member.index());
         Worker { shared, member, policy: Policy::new(shared.backend), ring: RingState::Untried, ahead: false }.run();
     }

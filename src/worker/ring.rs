@@ -14,6 +14,7 @@ use crate::errno::Errno;
 use crate::hand::Hand;
 use crate::policy::Policy;
 use crate::pool::Member;
+use crate::processors;
 use crate::shared::{Counters, DELIVER_AFTER, Shared};
 use io_uring::{IoUring, cqueue, squeue};
 use std::io;
@@ -66,7 +67,7 @@ impl Ring {
         let ring = make_ring()?;
         // The kernel's own workers are per thread and per ring here. The default, four for each processor, is for
         // programs with one ring. An error means an old kernel, which has its own ideas.
-        let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let workers = processors::count() as u32;
         let _ = ring.submitter().register_iowq_max_workers(&mut [workers.max(4), 0]);
         Ok(Self { ring, flights })
     }
