@@ -3,6 +3,7 @@
 # make test                 every test, after installing the tools that they use and this machine lacks
 # make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
+# make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 
 CARGO ?= cargo
@@ -43,8 +44,8 @@ shipped := $(target)/shipped/release
 
 # `install` replaces the file, where cp would write into one that a running program has mapped. It dates it anew, too,
 # when Cargo found that nothing changed.
-build/$(so): $(rust) | build
-	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname)
+build/$(so): $(rust) build/link/libgcc_s.so | build
+	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname) -L native=build/link
 	install -m 755 $(shipped)/libioq.so $@
 
 build/libioq.a: $(rust) | build
@@ -53,6 +54,12 @@ build/libioq.a: $(rust) | build
 
 build/libioq.so build/$(soname): build/$(so)
 	ln -sf $(so) $@
+
+# Rust's standard library asks for libgcc_s.so, to unwind, which the shipped library never does. The part of it that comes
+# as a static library will do, and spares every program that starts the loading of one library more.
+build/link/libgcc_s.so:
+	mkdir -p $(@D)
+	echo 'INPUT(-lgcc_eh)' > $@
 
 build:
 	mkdir -p $@
@@ -101,6 +108,13 @@ lint:
 .PHONY: headers
 headers:
 	IOQ_BLESS=1 $(CARGO) test $(CARGOFLAGS) --test headers
+
+## Benchmarks
+
+# The driver only starts the programs that it compiles, so it need not be fast itself. BENCH_SVG is where the plot goes.
+.PHONY: bench
+bench: build/libioq.so build/$(soname)
+	CC='$(CC)' CFLAGS='$(CFLAGS)' $(CARGO) bench $(CARGOFLAGS) --profile dev --bench main
 
 ## Installation
 
