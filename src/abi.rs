@@ -25,6 +25,8 @@ pub type RawNopType = c_uint;
 ///
 /// - `depth`: how many requests the queue holds, from submission to `ioq_free()`; exactly that many, at least 1.
 /// - `nthreads`: the most worker threads to start. With 0, requests run inside the caller's own blocking `ioq_pop()`.
+///   More threads than processors pay where requests wait for something; as long as they do not, one thread less than
+///   there are processors is at work, and at least one.
 ///
 /// # Returns
 ///

@@ -17,8 +17,9 @@
 //! | its span travels back through the ready queue | `mpmc` |
 //! | the caller pops it, and gives it back | `queue`, `block` |
 //!
-//! Beside the way: `backend` (the user's choice), `policy` (the library's), `errno` (errors), `alloc` (memory that may
-//! fail to come), `sync` (atomics and locks, or loom's).
+//! Beside the way: `backend` (the user's choice), `policy` (the library's), `prefetch` (cache lines ahead of their use),
+//! `processors` (how many), `errno` (errors), `alloc` (memory that may fail to come), `sync` (atomics and locks, or
+//! loom's). `docs/design.md` has the whole picture, and the figures behind it.
 
 #[cfg(all(ioq_shipped, not(panic = "abort")))]
 compile_error!("the shipped library must abort on panic: nothing may unwind into C");

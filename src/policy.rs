@@ -11,8 +11,8 @@
 use crate::backend::Backend;
 use std::time::Duration;
 
-/// A request that takes this long has waited for something: a warm `stat()` takes a microsecond, reading a warm
-/// directory ten or twenty, and the fastest disk about a hundred.
+/// A request that takes this long and has slept has waited for something: a warm `stat()` takes a microsecond, reading a
+/// warm directory ten or twenty, and the fastest disk about a hundred.
 const SLOW: Duration = Duration::from_micros(80);
 
 /// How many requests to run through the ring before a plain call tells again whether they are slow.

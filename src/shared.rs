@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 /// cheap: waking the caller costs a few microseconds, so this keeps that cost to a fraction of the work.
 pub const DELIVER_AFTER: Duration = Duration::from_micros(25);
 
-/// Looks at a queue before going to sleep; about a microsecond. Nobody looks at all on a single processor, where the
-/// other side cannot run meanwhile.
+/// Pauses between looks at a queue before going to sleep: some microseconds, as a pause takes 10 to 50 ns. Nobody looks
+/// at all on a single processor, where the other side cannot run meanwhile.
 const SPINS: u32 = 64;
 
 /// One queue's shared part.

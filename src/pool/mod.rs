@@ -17,11 +17,11 @@
 //!
 //! Requests that keep a processor busy go no faster with more workers than processors; they only get in each other's way
 //! and in the caller's. So there is *room* for one worker less than there are processors, and for all of them while
-//! requests wait for something, which the workers tell (`Member::waits`).
+//! requests wait for something, which the workers tell (`Member::set_waits`).
 //!
 //! A request may hang, though, before anybody could tell. So when work is there, and workers, but no room, one of the
-//! parked is the *watcher*: it wakes up by itself every millisecond, and if nothing was taken since, it makes room for
-//! one more, itself. The caller does the same in a pop that finds nothing for some time (`rouse`).
+//! parked is the *watcher*: it wakes up by itself every few milliseconds, and if nothing was taken since, it makes room
+//! for one more, itself. The caller does the same in a pop that finds nothing for some time (`rouse`).
 //!
 //! # Why no wake-up is lost
 //!
