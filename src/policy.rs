@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use crate::backend::Backend;
+use crate::entry::ioq_op;
 use std::time::Duration;
 
 /// A request that takes this long and has slept has waited for something: a warm `stat()` takes a microsecond, reading a
@@ -39,6 +40,18 @@ impl Policy {
     pub fn wants_ring(&self) -> bool {
         match self.backend {
             Backend::Auto => self.slow.count_ones() >= 4 && self.unmeasured < PROBE_EVERY,
+            Backend::Uring => true,
+            Backend::Sync => false,
+        }
+    }
+
+    /// Whether a ring is of use for such a request.
+    ///
+    /// A directory can be opened through a ring, but only read by a plain call: the worker would wait for one directory
+    /// after the other, and all that is in its ring with it. To close something is too quick to gain by it.
+    pub fn suits_ring(&self, op: ioq_op) -> bool {
+        match self.backend {
+            Backend::Auto => op == ioq_op::IOQ_STAT,
             Backend::Uring => true,
             Backend::Sync => false,
         }
@@ -147,6 +160,15 @@ mod tests {
         }
         worker.measured(1, QUICK);
         assert!(!worker.0.has_waited());
+    }
+
+    #[test]
+    fn only_stats_have_a_use_for_the_ring_unless_the_user_insists() {
+        for op in [ioq_op::IOQ_NOP, ioq_op::IOQ_CLOSE, ioq_op::IOQ_OPENDIR, ioq_op::IOQ_CLOSEDIR, ioq_op::IOQ_STAT] {
+            assert_eq!(Policy::new(Backend::Auto).suits_ring(op), op == ioq_op::IOQ_STAT);
+            assert!(Policy::new(Backend::Uring).suits_ring(op));
+            assert!(!Policy::new(Backend::Sync).suits_ring(op));
+        }
     }
 
     #[test]

@@ -180,7 +180,9 @@ impl Worker<'_> {
     /// Runs a span, by the ring or by plain calls. Returns whether the stop message was met on the way.
     fn run_span(&mut self, span: Span) -> bool {
         prefetch::entries(&span);
-        if !self.policy.wants_ring() {
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let op = unsafe { span.entry(0).as_ref() }.op;
+        if !self.policy.wants_ring() || !self.policy.suits_ring(op) {
             self.run_plain(span);
             return false;
         }

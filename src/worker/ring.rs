@@ -146,11 +146,13 @@ impl<'a> Session<'a> {
             }
             let Some(span) = self.next() else { break };
             // SAFETY: this thread owns the span.
-            if self.shared.check_cancel(unsafe { span.entry(0).as_mut() }) {
+            let ent = unsafe { span.entry(0).as_mut() };
+            if self.shared.check_cancel(ent) {
                 self.done.add(self.shared, span);
                 continue;
             }
-            let prepared = if wanted { self.ring.flights.prepare(self.shared, span) } else { Err(span) };
+            let suits = self.policy.suits_ring(ent.op);
+            let prepared = if wanted && suits { self.ring.flights.prepare(self.shared, span) } else { Err(span) };
             match prepared {
                 Ok(submission) => {
                     // SAFETY: what the submission points to stays valid until its completion was seen: the path and
@@ -160,8 +162,19 @@ impl<'a> Session<'a> {
                     self.policy.ran_in_ring(1);
                     Counters::add(&self.shared.counters[self.member.index()].ring, 1);
                 }
-                Err(span) => self.run_plain(span),
+                Err(span) => {
+                    self.send_off();
+                    self.run_plain(span);
+                }
             }
+        }
+    }
+
+    /// Sends the submissions so far, for the kernel to work on while this thread does something else. Should it not take
+    /// them, `enter` sends them again.
+    fn send_off(&mut self) {
+        if !self.ring.ring.submission().is_empty() {
+            let _ = self.ring.ring.submit();
         }
     }
 
