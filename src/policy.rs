@@ -67,9 +67,12 @@ impl Policy {
         self.slow != 0
     }
 
-    /// Takes note that the thread may have slept for want of work: `sleeps` times so far, for whatever reason.
-    pub fn rested(&mut self, sleeps: i64) {
-        self.sleeps = sleeps;
+    /// Takes note that the thread may have slept for want of work or of completions: `sleeps` tells how often it slept so
+    /// far, for whatever reason. Where the user insists on the ring nothing depends on that, and it is not asked.
+    pub fn rested(&mut self, sleeps: impl FnOnce() -> i64) {
+        if self.backend != Backend::Uring {
+            self.sleeps = sleeps();
+        }
     }
 
     /// Takes note that `count` plain calls took `time`. Slow are those that slept: a large directory takes long to read
@@ -143,7 +146,7 @@ mod tests {
     #[test]
     fn requests_that_keep_the_processor_busy_are_not_slow() {
         let mut policy = Policy::new(Backend::Auto);
-        policy.rested(7);
+        policy.rested(|| 7);
         for _ in 0..100 {
             policy.measured(1, 10 * SLOW, || 7);
             assert!(!policy.wants_ring() && !policy.has_waited());

@@ -82,11 +82,10 @@ fn one_worker_sleeps_through_nothing() {
     });
 }
 
-/// With two workers, whoever is woken or awake takes each span, and the stop message reaches both.
-#[test]
-fn two_workers_sleep_through_nothing_and_both_stop() {
-    model(2, || {
-        let queue = Queue::new(2, 2, 2);
+/// Two workers and two spans: both are taken, and the stop message reaches both.
+fn two_workers(room: usize) {
+    model(2, move || {
+        let queue = Queue::new(2, 2, room);
         queue.send(span(1));
         let first = start(&queue).unwrap();
         queue.send(span(2));
@@ -101,6 +100,18 @@ fn two_workers_sleep_through_nothing_and_both_stop() {
         }
         assert!(!queue.pending.has_spans());
     });
+}
+
+/// With two workers, whoever is woken or awake takes each span, and the stop message reaches both.
+#[test]
+fn two_workers_sleep_through_nothing_and_both_stop() {
+    two_workers(2);
+}
+
+/// With room for one worker only, the other watches; no request is left behind, and the stop message reaches both.
+#[test]
+fn without_room_nothing_is_left_behind_and_both_stop() {
+    two_workers(1);
 }
 
 /// A span that is sent while another thread cancels is not left behind: a worker has it, or it is still in the queue
@@ -124,26 +135,5 @@ fn a_stop_from_another_thread_loses_nothing() {
         }
         labels.sort();
         assert_eq!(labels, [1, 2]);
-    });
-}
-
-/// With room for one worker only, the other watches; no request is left behind, and the stop message reaches both.
-#[test]
-fn without_room_nothing_is_left_behind_and_both_stop() {
-    model(2, || {
-        let queue = Queue::new(2, 2, 1);
-        queue.send(span(1));
-        let first = start(&queue).unwrap();
-        queue.send(span(2));
-        let second = start(&queue);
-        let mut labels = [queue.ready.pop().label(), queue.ready.pop().label()];
-        labels.sort();
-        assert_eq!(labels, [1, 2]);
-        queue.stop();
-        first.join().unwrap();
-        if let Some(second) = second {
-            second.join().unwrap();
-        }
-        assert!(!queue.pending.has_spans());
     });
 }

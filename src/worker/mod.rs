@@ -168,7 +168,7 @@ impl Worker<'_> {
             }
             let span = self.member.next(&self.shared.pool, &self.shared.pending);
             if self.member.has_slept() {
-                self.policy.rested(sleeps());
+                self.policy.rested(sleeps);
             }
             if span == Span::STOP || self.run_span(span) {
                 break;

@@ -132,7 +132,7 @@ impl<'a> Session<'a> {
             }
             self.enter();
             // Whether the thread slept for completions says nothing about plain calls.
-            self.policy.rested(super::sleeps());
+            self.policy.rested(super::sleeps);
             self.reap();
         }
     }
