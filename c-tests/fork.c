@@ -47,7 +47,7 @@ static void destroy(void) {
     ioq_destroy(ioq);
 }
 
-// The child may have a queue of its own, whatever becomes of the parent's.
+// The child may have a queue of its own, with workers, whatever becomes of the parent's.
 static void use_another(void) {
     struct ioq *other = create(16, 2);
     struct bfs_stat buf;
@@ -56,6 +56,7 @@ static void use_another(void) {
         CHECK_EQ(ioq_stat(other, AT_FDCWD, "/", 0, &buf, &buf), 0);
         CHECK_EQ(take(other, IOQ_STAT, &buf), 0);
     }
+    CHECK(threads() > 1);
     ioq_destroy(other);
     ioq_destroy(ioq);
 }

@@ -176,8 +176,8 @@ struct ioq_counts {
  * are named ioq-0, ioq-1, …, and block every signal, so that no handler of the program runs on them.
  *
  * After fork() the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
- * releases the memory and runs nothing. A queue that such a child creates has no workers, and all its requests run
- * inside ioq_pop(). exec and _exit() are fine. The descriptors of rings are close-on-exec.
+ * releases the memory and runs nothing. Queues that the child creates are like any others. exec and _exit() are fine.
+ * The descriptors of rings are close-on-exec.
  */
 struct ioq *ioq_create(size_t depth, size_t nthreads);
 

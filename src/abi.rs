@@ -44,8 +44,8 @@ pub type RawNopType = c_uint;
 /// are named `ioq-0`, `ioq-1`, …, and block every signal, so that no handler of the program runs on them.
 ///
 /// After `fork()` the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
-/// releases the memory and runs nothing. A queue that such a child creates has no workers, and all its requests run
-/// inside `ioq_pop()`. `exec` and `_exit()` are fine. The descriptors of rings are close-on-exec.
+/// releases the memory and runs nothing. Queues that the child creates are like any others. `exec` and `_exit()` are fine.
+/// The descriptors of rings are close-on-exec.
 #[unsafe(no_mangle)]
 pub extern "C" fn ioq_create(depth: usize, nthreads: usize) -> *mut Ioq {
     errno::or_null(Ioq::create(depth, nthreads))

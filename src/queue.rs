@@ -93,8 +93,6 @@ impl Ioq {
             return Err(Errno(libc::EINVAL));
         }
         let backend = Backend::from_env()?;
-        let alone = nthreads > 0 && !worker::are_possible();
-        let nthreads = if alone { 0 } else { nthreads };
         if backend == Backend::Uring && nthreads > 0 {
             worker::check_ring()?;
         }
@@ -109,7 +107,7 @@ impl Ioq {
             jobs: alloc::vec(nthreads, |_| UnsafeCell::new(worker::Job::NONE))?,
             missed: 0,
             watched: None,
-            alone,
+            alone: false,
             // SAFETY: always safe to ask.
             pid: unsafe { libc::getpid() },
         };

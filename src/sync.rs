@@ -2,78 +2,78 @@
 //!
 //! Built with `--cfg ioq_loom`, the same names are loom's, and the models in `mpmc` and `pool` explore every
 //! interleaving of them. A cfg of the crate's own is needed: `--cfg loom` would flip every dependency too.
+//!
+//! The locks are the standard library's, which are futexes on Linux: a word each, that never needs memory to sleep on and
+//! that a child of `fork()` can trust as soon as it makes locks of its own. parking_lot's were here before. A thread's first
+//! sleep on those allocates, and aborts the program if it cannot; and they keep one table of all sleepers, which a
+//! child inherits with threads in it that do not exist there.
 
 #[cfg(not(ioq_loom))]
 mod imp {
     pub use std::hint::spin_loop;
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
-
-    pub use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub use std::sync::{Condvar, Mutex, MutexGuard};
 }
 
 #[cfg(ioq_loom)]
 mod imp {
-    pub use loom::sync::MutexGuard;
     pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+    pub use loom::sync::{Condvar, Mutex, MutexGuard};
     pub use loom::thread::yield_now as spin_loop;
+}
 
-    /// loom's mutex with parking_lot's signatures: a panic fails the model, so nothing is ever poisoned.
-    pub struct Mutex<T>(loom::sync::Mutex<T>);
+pub use imp::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, MutexGuard, Ordering, fence, spin_loop};
 
-    impl<T> Mutex<T> {
-        pub fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
+use std::sync::PoisonError;
+use std::time::Duration;
 
-        pub fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap()
-        }
+/// A lock. It is never poisoned: a panic ends the program, or fails the model.
+pub struct Mutex<T>(imp::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
     }
 
-    /// What parking_lot tells after a wait with a limit.
-    pub struct WaitTimeoutResult;
-
-    impl WaitTimeoutResult {
-        pub fn timed_out(&self) -> bool {
-            false
-        }
-    }
-
-    /// loom's condition variable with parking_lot's signatures.
-    pub struct Condvar(loom::sync::Condvar);
-
-    impl Condvar {
-        pub fn new() -> Self {
-            Self(loom::sync::Condvar::new())
-        }
-
-        pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            // loom's wait takes the guard by value and gives it back.
-            // SAFETY: the guard is moved out and another for the same mutex is moved in before anyone can see it;
-            // loom's wait does not unwind except to abandon the whole model.
-            unsafe {
-                let moved = std::ptr::read(guard);
-                std::ptr::write(guard, self.0.wait(moved).unwrap());
-            }
-        }
-
-        /// Never times out: what the models prove must not hang on it.
-        pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: std::time::Duration) -> WaitTimeoutResult {
-            self.wait(guard);
-            WaitTimeoutResult
-        }
-
-        pub fn notify_one(&self) {
-            self.0.notify_one();
-        }
-
-        pub fn notify_all(&self) {
-            self.0.notify_all();
-        }
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub use imp::*;
+/// A condition variable.
+pub struct Condvar(imp::Condvar);
+
+impl Condvar {
+    pub fn new() -> Self {
+        Self(imp::Condvar::new())
+    }
+
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for so long at most. Returns whether that was over; never under loom, so that no model can rely on it.
+    pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> (MutexGuard<'a, T>, bool) {
+        #[cfg(not(ioq_loom))]
+        {
+            let (guard, result) = self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner);
+            (guard, result.timed_out())
+        }
+        #[cfg(ioq_loom)]
+        {
+            let _ = limit;
+            (self.wait(guard), false)
+        }
+    }
+
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
 
 /// Keeps a value on cache lines of its own, so that its neighbours' writes do not slow it down.
 ///

@@ -33,7 +33,7 @@ impl Monitors {
         let monitor = self.of(slot);
         let mut guard = monitor.mutex.lock();
         while must_sleep() {
-            monitor.cond.wait(&mut guard);
+            guard = monitor.cond.wait(guard);
         }
     }
 

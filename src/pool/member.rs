@@ -134,9 +134,9 @@ impl Member {
             while !*woken && !timed_out {
                 self.slept = true;
                 if matches!(next, Next::Watch) {
-                    timed_out = seat.cond.wait_for(&mut woken, WATCH_EVERY).timed_out();
+                    (woken, timed_out) = seat.cond.wait_for(woken, WATCH_EVERY);
                 } else {
-                    seat.cond.wait(&mut woken);
+                    woken = seat.cond.wait(woken);
                 }
             }
             if std::mem::take(&mut *woken) {

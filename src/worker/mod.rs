@@ -13,7 +13,6 @@ use libc::{c_void, pthread_t};
 use ring::{Ring, Session};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 pub use ring::check_available as check_ring;
@@ -33,28 +32,12 @@ impl Job {
     pub const NONE: Self = Self { shared: ptr::null(), member: MaybeUninit::uninit() };
 }
 
-/// The process that workers were started in, or 0.
-static HOME: AtomicI32 = AtomicI32::new(0);
-
-/// Whether workers can be started in this process: not in a child of fork() whose parent had some.
-///
-/// parking_lot keeps one table of all threads that sleep. A child inherits it as it was, with threads in it that do not
-/// exist there, and perhaps with a lock that one of them held; so a child must never sleep on those locks. A queue
-/// without workers does not: all is done by the calling thread.
-pub fn are_possible() -> bool {
-    let home = HOME.load(Ordering::Relaxed);
-    // SAFETY: always safe to ask.
-    home == 0 || home == unsafe { libc::getpid() }
-}
-
 /// Starts a worker thread.
 ///
 /// # Safety
 ///
 /// `shared` must live, and not move, until the thread was joined; and `place` as well, without being used again.
 pub unsafe fn spawn(shared: &Shared, member: Member, place: NonNull<Job>) -> Result<pthread_t, Errno> {
-    // SAFETY: always safe to ask.
-    HOME.store(unsafe { libc::getpid() }, Ordering::Relaxed);
     // SAFETY: passed on to the caller.
     unsafe {
         place.write(Job { shared, member: MaybeUninit::new(member) });
