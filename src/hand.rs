@@ -10,30 +10,43 @@
 //! - so does a caller before it sleeps in a pop, and steals; or, if it may not, wakes a worker to do so;
 //! - a caller that sleeps says so, and a worker that then opens its hand wakes a worker to look into it;
 //! - a caller whose pop finds nothing wakes one if some hand has not changed since some time.
+//!
+//! Nor must a request that is done wait for the next one, which may take long or for ever. Between two requests a worker
+//! delivers what is done if the caller sleeps, and else keeps it in its hand, where a caller that finds nothing else
+//! takes it.
 
 use crate::alloc;
 use crate::block::Span;
 use crate::errno::Errno;
-use crate::sync::{AtomicPtr, CachePadded, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, CachePadded, Ordering, fence};
 use std::ptr;
 
-/// What a thread has in hand: a span, or nothing.
-pub struct Hand(AtomicPtr<()>);
+/// What a thread has in hand.
+pub struct Hand {
+    /// Requests to be run: a span, or nothing.
+    open: AtomicPtr<()>,
+    /// Requests that were run before those: a span, or nothing.
+    done: AtomicPtr<()>,
+}
 
 impl Hand {
+    fn new() -> Self {
+        Self { open: AtomicPtr::new(ptr::null_mut()), done: AtomicPtr::new(ptr::null_mut()) }
+    }
+
     /// Lays a span on the hand, which must be empty. Only its owner does this.
     pub fn put(&self, span: Span) {
         debug_assert!(self.is_empty());
         // Release: whoever takes of it sees the entries as they are now.
-        self.0.store(span.as_ptr(), Ordering::Release);
+        self.open.store(span.as_ptr(), Ordering::Release);
     }
 
-    /// Whether there is nothing in it.
+    /// Whether there is nothing to be run in it.
     pub fn is_empty(&self) -> bool {
         self.word().is_null()
     }
 
-    /// How many requests are in it.
+    /// How many requests are to be run.
     pub fn len(&self) -> usize {
         let word = self.word();
         // SAFETY: a word in a hand came from a span; this is only arithmetic on it.
@@ -41,7 +54,7 @@ impl Hand {
     }
 
     fn word(&self) -> *mut () {
-        self.0.load(Ordering::Relaxed)
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Takes the first request.
@@ -71,7 +84,47 @@ impl Hand {
         self.take(|span| (span, None))
     }
 
-    /// Takes a part of what is there, and leaves the other.
+    /// Keeps a span that was run, which goes on where the one before ends. Only the owner does this. Gives it back if the
+    /// caller, being `asleep`, would not look for it: then it is to be delivered.
+    ///
+    /// The caller says that it sleeps before it looks into the hands for the last time; so either it sees what is kept
+    /// here, or it is seen to sleep.
+    pub fn keep(&self, span: Span, asleep: &AtomicBool) -> Option<Span> {
+        let mut span = span;
+        let mut seen = self.done.load(Ordering::Relaxed);
+        loop {
+            let (all, before) = if seen.is_null() {
+                (span, 0)
+            } else {
+                // SAFETY: a word in a hand came from a span. Until the exchange below succeeds, this is only arithmetic
+                // on it; and when it does, the word is this span still, and we its owners.
+                let before = unsafe { Span::from_ptr(seen) };
+                let len = before.len();
+                (before.join(span).expect("consecutive requests"), len)
+            };
+            // Release: whoever takes it sees the results.
+            match self.done.compare_exchange_weak(seen, all.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+            span = if before > 0 { all.split(before).1 } else { all };
+        }
+        fence(Ordering::SeqCst);
+        if asleep.load(Ordering::Relaxed) { self.take_done() } else { None }
+    }
+
+    /// Takes what was kept.
+    pub fn take_done(&self) -> Option<Span> {
+        if self.done.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // Acquire: see the results.
+        let word = self.done.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: a word in a hand came from a span, and taking it out makes us its only owner.
+        (!word.is_null()).then(|| unsafe { Span::from_ptr(word) })
+    }
+
+    /// Takes a part of what is there to be run, and leaves the other.
     fn take(&self, cut: impl Fn(Span) -> (Span, Option<Span>)) -> Option<Span> {
         let mut seen = self.word();
         while !seen.is_null() {
@@ -80,7 +133,7 @@ impl Hand {
             let (taken, left) = cut(unsafe { Span::from_ptr(seen) });
             let left = left.map_or(ptr::null_mut(), |span| span.as_ptr());
             // Acquire: see the entries as they were when they were put there. Release: so does who takes of the rest.
-            match self.0.compare_exchange_weak(seen, left, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.open.compare_exchange_weak(seen, left, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Some(taken),
                 Err(now) => seen = now,
             }
@@ -95,7 +148,7 @@ pub struct Hands(Vec<CachePadded<Hand>>);
 impl Hands {
     /// Hands for so many threads.
     pub fn new(count: usize) -> Result<Self, Errno> {
-        alloc::vec(count, |_| CachePadded(Hand(AtomicPtr::new(ptr::null_mut())))).map(Self)
+        alloc::vec(count, |_| CachePadded(Hand::new())).map(Self)
     }
 
     /// The hand of a thread.
@@ -103,7 +156,7 @@ impl Hands {
         &self.0[index]
     }
 
-    /// Whether nobody has anything in hand.
+    /// Whether nobody has anything to be run in hand.
     pub fn are_empty(&self) -> bool {
         self.0.iter().all(|hand| hand.is_empty())
     }
@@ -113,9 +166,15 @@ impl Hands {
         self.0.iter().find_map(|hand| hand.steal())
     }
 
+    /// Takes what somebody has kept.
+    pub fn take_done(&self) -> Option<Span> {
+        self.0.iter().find_map(|hand| hand.take_done())
+    }
+
     /// A number that says what is in all hands, 0 for nothing. Others may have the same, but hardly in a row.
     pub fn fingerprint(&self) -> usize {
-        self.0.iter().fold(0, |sum, hand| sum.rotate_left(7) ^ hand.word().addr())
+        let mix = |sum: usize, word: &AtomicPtr<()>| sum.rotate_left(7) ^ word.load(Ordering::Relaxed).addr();
+        self.0.iter().fold(0, |sum, hand| mix(mix(sum, &hand.open), &hand.done))
     }
 }
 
@@ -181,9 +240,38 @@ mod models {
             };
             let mut taken: Vec<Span> = std::iter::from_fn(|| hands.of(0).claim()).collect();
             taken.extend(thief.join().unwrap().into_iter().flatten());
-            let mut indices: Vec<_> = taken.iter().flat_map(|s| s.index()..s.index() + s.len()).collect();
-            indices.sort();
-            assert_eq!(indices, [0, 1, 2, 3]);
+            assert_eq!(indices(&taken), [0, 1, 2, 3]);
+        });
+    }
+
+    fn indices(spans: &[Span]) -> Vec<usize> {
+        let mut indices: Vec<_> = spans.iter().flat_map(|s| s.index()..s.index() + s.len()).collect();
+        indices.sort();
+        indices
+    }
+
+    /// What a worker has run before a request that hangs reaches the caller, once: the worker sees that the caller sleeps
+    /// and delivers it, or the caller finds it before it sleeps.
+    #[test]
+    fn nothing_done_stays_behind() {
+        loom::model(|| {
+            let hands = Arc::new(Hands::new(1).unwrap());
+            let asleep = Arc::new(AtomicBool::new(false));
+            let worker = {
+                let (hands, asleep) = (hands.clone(), asleep.clone());
+                thread::spawn(move || {
+                    let (first, second) = Span::labelled(1, 2).split(1);
+                    let hand = hands.of(0);
+                    [hand.keep(first, &asleep), hand.keep(second, &asleep)]
+                })
+            };
+            let early = hands.take_done();
+            asleep.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            let late = hands.take_done();
+            let delivered = worker.join().unwrap();
+            let all: Vec<Span> = delivered.into_iter().chain([early, late]).flatten().collect();
+            assert_eq!(indices(&all), [0, 1]);
         });
     }
 }

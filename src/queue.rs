@@ -21,10 +21,13 @@ use crate::worker;
 use libc::{c_char, c_int, c_uint, c_void, pid_t, pthread_t};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Pops in a row that find nothing before the caller looks what holds the workers up.
 const FIRST_LOOK: u32 = 8;
+
+/// How long such pops may go on until it looks in any case.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The queue behind C's `struct ioq`.
 pub struct Ioq {
@@ -50,6 +53,8 @@ struct Caller {
     jobs: Vec<UnsafeCell<worker::Job>>,
     /// How many pops in a row found nothing.
     missed: u32,
+    /// When the first of them was, or the last that looked.
+    looked: Duration,
     /// What was in the threads' hands when a pop found nothing, and since when.
     watched: Option<(usize, Instant)>,
     /// No worker can be started, though there should be some.
@@ -106,6 +111,7 @@ impl Ioq {
             threads: alloc::with_capacity(nthreads)?,
             jobs: alloc::vec(nthreads, |_| UnsafeCell::new(worker::Job::NONE))?,
             missed: 0,
+            looked: Duration::ZERO,
             watched: None,
             alone: false,
             // SAFETY: always safe to ask.
@@ -259,8 +265,7 @@ impl Ioq {
             }
             self.start_for_pending(caller);
             if !block {
-                self.watch(caller);
-                return None;
+                return self.watch(caller);
             }
 
             // Whatever is in flight now is with a worker, or will be: whoever sends a span tells the pool. What is in
@@ -271,7 +276,11 @@ impl Ioq {
             if held && !helps {
                 self.rouse(caller);
             }
-            let span = if held && helps { shared.ready.try_pop() } else { Some(shared.ready.pop()) };
+            let span = shared
+                .pool
+                .hands
+                .take_done()
+                .or_else(|| if held && helps { shared.ready.try_pop() } else { Some(shared.ready.pop()) });
             shared.caller_asleep.store(false, Ordering::Relaxed);
             if span.is_some() {
                 return span;
@@ -308,19 +317,27 @@ impl Ioq {
                 if let Some(rest) = shared.pool.hands.of(own).clear() {
                     shared.send(rest);
                 }
-                caller.ran += run.done.len() as u64;
-                return Some(run.done);
+                caller.ran += run.count as u64;
+                return run.done;
             }
         }
     }
 
-    /// Finds another worker if requests are held up in a hand: if all hands were the same for a while.
-    fn watch(&self, caller: &mut Caller) {
-        // To look at the hands takes them from their owners' caches. So not at the first miss, and ever more seldom.
+    /// Finds another worker if requests are held up in a hand, which is when all hands were the same for a while; and
+    /// takes what is done of them.
+    fn watch(&self, caller: &mut Caller) -> Option<Span> {
+        // To look at the hands takes them from their owners' caches. So not at the first miss, and ever more seldom,
+        // but not too seldom for a caller that does other things for a while after each miss.
         caller.missed = caller.missed.saturating_add(1);
-        if caller.missed < FIRST_LOOK || !caller.missed.is_power_of_two() {
-            return;
+        let now = coarse_time();
+        if caller.missed == 1 {
+            caller.looked = now;
         }
+        let doubled = caller.missed >= FIRST_LOOK && caller.missed.is_power_of_two();
+        if !doubled && now.saturating_sub(caller.looked) < LOOK_EVERY {
+            return None;
+        }
+        caller.looked = now;
         let now = self.shared.pool.hands.fingerprint();
         match caller.watched {
             _ if now == 0 => caller.watched = None,
@@ -328,10 +345,12 @@ impl Ioq {
                 if since.elapsed() >= DELIVER_AFTER {
                     self.rouse(caller);
                     caller.watched = None;
+                    return self.shared.pool.hands.take_done();
                 }
             }
             _ => caller.watched = Some((now, Instant::now())),
         }
+        None
     }
 
     /// Wakes or starts a worker to look into the hands of the others.
@@ -402,7 +421,7 @@ impl Ioq {
         let own = self.shared.pool.caller_hand();
         let mut run = caller.arena.flush().and_then(|span| self.shared.run(span, own));
         while let Some(Run { done, .. }) = run {
-            self.discard(Entries::of(done));
+            self.discard(done.map_or(Entries::NONE, Entries::of));
             run = self.shared.run_on(own);
         }
         for thread in caller.threads.drain(..) {
@@ -431,4 +450,12 @@ impl Ioq {
             }
         }
     }
+}
+
+/// The time, to some milliseconds. It takes a quarter of what `Instant::now()` does.
+fn coarse_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for writes.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

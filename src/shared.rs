@@ -97,7 +97,7 @@ impl Shared {
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
         let quick = (0..len).take_while(|&i| self.run_quick(unsafe { span.entry(i).as_mut() })).count();
         if quick == len {
-            return Some(Run { done: span, measured: None });
+            return Some(Run { done: Some(span), count: len, measured: None });
         }
         let (done, rest) = if quick == 0 {
             (None, span)
@@ -124,44 +124,54 @@ impl Shared {
 
     fn run_hand(&self, owner: usize, mut done: Option<Span>) -> Option<Run> {
         let hand = self.pool.hands.of(owner);
+        let quick = done.as_ref().map_or(0, |done| done.len());
         if hand.is_empty() {
-            return done.map(|done| Run { done, measured: None });
+            return done.map(|done| Run { done: Some(done), count: quick, measured: None });
         }
+        // Who else should take it?
+        let keeps = owner != self.pool.caller_hand();
         let mut clock = Clock::new();
         let mut count = 0;
-        // A caller that sleeps wants what is done before the next request is tried, which may take long.
-        while done.is_none() || !self.caller_asleep.load(Ordering::Relaxed) {
+        loop {
+            if keeps && !hand.is_empty() {
+                if let Some(span) = done.take() {
+                    done = hand.keep(span, &self.caller_asleep.0);
+                    if done.is_some() {
+                        break;
+                    }
+                }
+            }
             let Some(one) = hand.claim() else { break };
             self.run_one(&one);
             count += 1;
-            // Thieves take from the back, so what is claimed follows what was claimed before.
-            done = Some(match done {
-                Some(done) => done.join(one).expect("consecutive requests"),
-                None => one,
-            });
+            done = Some(follow(done, one));
             if clock.is_over(count) {
                 break;
             }
         }
-        done.map(|done| Run { done, measured: (count > 0).then(|| (count, clock.elapsed())) })
+        let kept = hand.take_done();
+        let done = match done {
+            Some(done) => Some(follow(kept, done)),
+            None => kept,
+        };
+        let measured = (count > 0).then(|| (count, clock.elapsed()));
+        (quick + count > 0).then(|| Run { done, count: quick + count, measured })
     }
 
-    /// Runs the one request of a span by plain system calls. Returns whether it might have waited for something.
-    pub fn run_one(&self, one: &Span) -> bool {
+    /// Runs the one request of a span by plain system calls.
+    pub fn run_one(&self, one: &Span) {
         // SAFETY: this thread owns the span, whose entries were written before they were sent; what is in them is as
         // the caller of `ioq.h` vouched for.
         unsafe {
             let ent = one.entry(0).as_mut();
-            let waits = !self.run_quick(ent);
-            if waits {
+            if !self.run_quick(ent) {
                 exec::run(self.host, ent);
             }
-            waits
         }
     }
 
     /// Runs a request that waits for nothing. Returns false, and does nothing, if it is another.
-    fn run_quick(&self, ent: &mut ioq_ent) -> bool {
+    pub fn run_quick(&self, ent: &mut ioq_ent) -> bool {
         self.check_cancel(ent) || exec::run_nop(ent)
     }
 
@@ -177,10 +187,20 @@ impl Shared {
     }
 }
 
+/// One span of both. Thieves take from the back of a hand, so what is claimed follows what was claimed before.
+fn follow(before: Option<Span>, next: Span) -> Span {
+    match before {
+        Some(before) => before.join(next).expect("consecutive requests"),
+        None => next,
+    }
+}
+
 /// What became of a span, or of the first part of it.
 pub struct Run {
-    /// The requests that are done.
-    pub done: Span,
+    /// The requests that are done, but for those that the caller has taken already.
+    pub done: Option<Span>,
+    /// How many requests were run.
+    pub count: usize,
     /// How many of them might have waited for something, and how long all that took.
     pub measured: Option<(usize, Duration)>,
 }

@@ -199,9 +199,10 @@ impl Worker<'_> {
         let hand = shared.pool.hands.of(index);
         let mut next = first;
         while let Some(run) = next {
-            let count = run.done.len();
-            Counters::add(&shared.counters[index].plain, count);
-            shared.ready.push(run.done);
+            Counters::add(&shared.counters[index].plain, run.count);
+            if let Some(done) = run.done {
+                shared.ready.push(done);
+            }
             if let Some((count, time)) = run.measured {
                 measured(shared, &mut self.member, &mut self.policy, count, time);
             }
