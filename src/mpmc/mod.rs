@@ -129,10 +129,21 @@ impl Mpmc {
 
     /// Whether the next reader would find a span, as far as can be told without a ticket.
     ///
-    /// Once every push and pop that began has ended, this is exact. Before that it may miss a span that lies behind
-    /// an unfinished push; but then that push is followed by its own look for somebody to do the work.
+    /// It may miss a span that lies behind an unfinished push; but then that push is followed by its own look for somebody
+    /// to do the work. No span is missed because a reader takes the one before it: the slot of a reader that came
+    /// meanwhile says nothing about the next.
     pub fn has_spans(&self) -> bool {
-        self.slot(self.tail.load(Ordering::Relaxed)).0.is_full()
+        let mut tail = self.taken();
+        loop {
+            if self.slot(tail).0.is_full() {
+                return true;
+            }
+            let now = self.taken();
+            if now == tail {
+                return false;
+            }
+            tail = now;
+        }
     }
 
     /// A number that changes whenever a span is taken out.

@@ -26,7 +26,8 @@ impl Slot {
 
     /// Whether a span is in it just now.
     pub fn is_full(&self) -> bool {
-        word::state(self.0.load(Ordering::Relaxed).addr()) == State::Full
+        // Acquire: if a reader has emptied it, see that its ticket was taken.
+        word::state(self.0.load(Ordering::Acquire).addr()) == State::Full
     }
 
     /// Puts a span in, or takes one skip off and gives the span back. Waits while another span is in it.
@@ -78,8 +79,8 @@ impl Slot {
                 // empty → skip(1), skip(n) → skip(n + 1)
                 _ => ptr::without_provenance_mut(word::missed(prev.addr())),
             };
-            // Acquire: see the span's entries as they were when it was put in.
-            match self.0.compare_exchange_weak(prev, next, Ordering::Acquire, Ordering::Relaxed) {
+            // Acquire: see the span's entries as they were when it was put in. Release: see `is_full`.
+            match self.0.compare_exchange_weak(prev, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
                     self.wake_if_blocked(prev, waiting);
                     return match state {

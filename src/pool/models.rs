@@ -137,3 +137,22 @@ fn a_stop_from_another_thread_loses_nothing() {
         assert_eq!(labels, [1, 2]);
     });
 }
+
+/// A caller that takes a span from under the eyes of a worker leaves nobody asleep beside the next one.
+#[test]
+fn what_the_caller_leaves_is_taken() {
+    model(2, || {
+        let queue = Queue::new(2, 1, 1);
+        queue.send(span(1));
+        let worker = start(&queue).unwrap();
+        queue.send(span(2));
+        let mut spans: Vec<_> = queue.pending.try_pop().into_iter().collect();
+        while spans.len() < 2 {
+            spans.push(queue.ready.pop());
+        }
+        spans.sort_by_key(Span::label);
+        assert_eq!(spans, [span(1), span(2)]);
+        queue.stop();
+        worker.join().unwrap();
+    });
+}
