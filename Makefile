@@ -2,6 +2,7 @@
 # make run DIR=/usr         disk usage of DIR, through the library
 # make test                 every test, after installing the tools that they use and this machine lacks
 # make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
+# make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
@@ -85,12 +86,16 @@ test: all
 	tests/setup.sh
 	tests/all.sh check-rust check-loom check-du lint
 
-.PHONY: check-rust check-loom check-du check-valgrind lint
+.PHONY: check-rust check-loom check-shuttle check-du check-valgrind lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
 check-loom:
-	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_loom" $(CARGO) test $(CARGOFLAGS) --profile loom --lib --target-dir $(target)/loom
+	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_loom" $(CARGO) test $(CARGOFLAGS) --profile models --lib --target-dir $(target)/loom
+
+check-shuttle:
+	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_shuttle" $(CARGO) test $(CARGOFLAGS) --profile models --lib \
+		--target-dir $(target)/shuttle models::
 
 check-du: build/ioq-du
 	tests/du.sh build/ioq-du
@@ -150,4 +155,4 @@ uninstall:
 
 .PHONY: clean
 clean:
-	rm -rf build target $(target)/shipped $(target)/loom
+	rm -rf build target $(target)/shipped $(target)/loom $(target)/shuttle

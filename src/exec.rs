@@ -36,6 +36,8 @@ pub unsafe fn run(host: &Host, ent: &mut ioq_ent) {
     if run_nop(ent) {
         return;
     }
+    #[cfg(any(ioq_loom, ioq_shuttle))]
+    (crate::machine::get().request)(ent);
     // SAFETY: `op` says which arguments were written; the pointers in them are as the caller vouches for.
     ent.result = unsafe {
         match ent.op {

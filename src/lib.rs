@@ -18,8 +18,9 @@
 //! | the caller pops it, and gives it back | `queue`, `block` |
 //!
 //! Beside the way: `backend` (the user's choice), `policy` (the library's), `prefetch` (cache lines ahead of their use),
-//! `processors` (how many), `errno` (errors), `alloc` (memory that may fail to come), `sync` (atomics and locks, or
-//! loom's). `docs/design.md` has the whole picture, and the figures behind it.
+//! `processors` (how many), `clock` (one that is cheap to read), `errno` (errors), `alloc` (memory that may fail to come),
+//! `sync` (atomics and locks, or those of the model checkers). `docs/design.md` has the whole picture, and the figures
+//! behind it.
 
 #[cfg(all(ioq_shipped, not(panic = "abort")))]
 compile_error!("the shipped library must abort on panic: nothing may unwind into C");
@@ -28,12 +29,16 @@ mod abi;
 mod alloc;
 mod backend;
 mod block;
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+mod clock;
 mod dir;
 mod entry;
 mod errno;
 mod exec;
 mod hand;
 mod host;
+#[cfg(any(ioq_loom, ioq_shuttle))]
+mod machine;
 mod mpmc;
 mod policy;
 mod pool;

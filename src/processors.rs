@@ -4,6 +4,7 @@
 ///
 /// `std::thread::available_parallelism()` also looks for a quota in the files of the control groups, which takes longer
 /// than all else that creating a queue does.
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
 pub fn count() -> usize {
     // SAFETY: the set is plain data, valid when all 0, and valid for writes of its size.
     unsafe {
@@ -14,4 +15,10 @@ pub fn count() -> usize {
             _ => libc::CPU_SETSIZE as usize,
         }
     }
+}
+
+/// The processors of the machine that the model has chosen.
+#[cfg(any(ioq_loom, ioq_shuttle))]
+pub fn count() -> usize {
+    crate::machine::get().processors
 }

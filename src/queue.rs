@@ -16,12 +16,12 @@ use crate::errno::{self, Errno};
 use crate::mpmc::Pushed;
 use crate::prefetch;
 use crate::shared::{DELIVER_AFTER, Run, Shared};
-use crate::sync::{Ordering, fence};
+use crate::sync::{CoarseInstant, Instant, Ordering, fence};
 use crate::worker;
-use libc::{c_char, c_int, c_uint, c_void, pid_t, pthread_t};
+use libc::{c_char, c_int, c_uint, c_void, pid_t};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Pops in a row that find nothing before the caller looks what holds the workers up.
 const FIRST_LOOK: u32 = 8;
@@ -48,13 +48,13 @@ struct Caller {
     current: Entries,
     /// How many requests were run in here.
     ran: u64,
-    threads: Vec<pthread_t>,
+    threads: Vec<worker::Thread>,
     /// What the threads are told when they start. They read it in place.
     jobs: Vec<UnsafeCell<worker::Job>>,
     /// How many pops in a row found nothing.
     missed: u32,
     /// When the first of them was, or the last that looked.
-    looked: Duration,
+    looked: CoarseInstant,
     /// What was in the threads' hands when a pop found nothing, and since when.
     watched: Option<(usize, Instant)>,
     /// No worker can be started, though there should be some.
@@ -94,10 +94,13 @@ impl Request {
 
 impl Ioq {
     pub fn create(depth: usize, nthreads: usize) -> Result<NonNull<Self>, Errno> {
+        Self::with_backend(depth, nthreads, Backend::from_env()?)
+    }
+
+    pub fn with_backend(depth: usize, nthreads: usize, backend: Backend) -> Result<NonNull<Self>, Errno> {
         if depth == 0 {
             return Err(Errno(libc::EINVAL));
         }
-        let backend = Backend::from_env()?;
         if backend == Backend::Uring && nthreads > 0 {
             worker::check_ring()?;
         }
@@ -111,7 +114,7 @@ impl Ioq {
             threads: alloc::with_capacity(nthreads)?,
             jobs: alloc::vec(nthreads, |_| UnsafeCell::new(worker::Job::NONE))?,
             missed: 0,
-            looked: Duration::ZERO,
+            looked: CoarseInstant::now(),
             watched: None,
             alone: false,
             // SAFETY: always safe to ask.
@@ -329,15 +332,14 @@ impl Ioq {
         // To look at the hands takes them from their owners' caches. So not at the first miss, and ever more seldom,
         // but not too seldom for a caller that does other things for a while after each miss.
         caller.missed = caller.missed.saturating_add(1);
-        let now = coarse_time();
         if caller.missed == 1 {
-            caller.looked = now;
+            caller.looked = CoarseInstant::now();
         }
         let doubled = caller.missed >= FIRST_LOOK && caller.missed.is_power_of_two();
-        if !doubled && now.saturating_sub(caller.looked) < LOOK_EVERY {
+        if !doubled && caller.looked.elapsed() < LOOK_EVERY {
             return None;
         }
-        caller.looked = now;
+        caller.looked = CoarseInstant::now();
         let now = self.shared.pool.hands.fingerprint();
         match caller.watched {
             _ if now == 0 => caller.watched = None,
@@ -425,8 +427,7 @@ impl Ioq {
             run = self.shared.run_on(own);
         }
         for thread in caller.threads.drain(..) {
-            // SAFETY: started by this queue, and joined here only.
-            unsafe { worker::join(thread) };
+            thread.join();
         }
         while let Some(span) = self.run_here(caller) {
             self.discard(Entries::of(span));
@@ -450,12 +451,4 @@ impl Ioq {
             }
         }
     }
-}
-
-/// The time, to some milliseconds. It takes a quarter of what `Instant::now()` does.
-fn coarse_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for writes.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

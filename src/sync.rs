@@ -1,28 +1,51 @@
-//! The only door to atomics, locks and threads' hints, so that loom can stand behind it.
+//! The only door to atomics, locks and threads' hints, so that loom or shuttle can stand behind it.
 //!
-//! Built with `--cfg ioq_loom`, the same names are loom's, and the models in `mpmc` and `pool` explore every
-//! interleaving of them. A cfg of the crate's own is needed: `--cfg loom` would flip every dependency too.
+//! Built with `--cfg ioq_loom`, the same names are loom's, and the models in `mpmc`, `hand` and `pool` explore every
+//! interleaving of them, with all that the memory model allows. Built with `--cfg ioq_shuttle` they are shuttle's, and the
+//! models in `models` run whole queues through many interleavings, though with a memory in which every store is seen at
+//! once. A cfg of the crate's own is needed: `--cfg loom` would flip every dependency too.
 //!
 //! The locks are the standard library's, which are futexes on Linux: a word each, that never needs memory to sleep on and
 //! that a child of `fork()` can trust as soon as it makes locks of its own. parking_lot's were here before. A thread's first
 //! sleep on those allocates, and aborts the program if it cannot; and they keep one table of all sleepers, which a
 //! child inherits with threads in it that do not exist there.
 
-#[cfg(not(ioq_loom))]
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod imp {
+    pub use crate::clock::CoarseInstant;
     pub use std::hint::spin_loop;
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
     pub use std::sync::{Condvar, Mutex, MutexGuard};
+    pub use std::time::Instant;
+
+    use std::sync::PoisonError;
+    use std::time::Duration;
+
+    pub fn wait_for<'a, T>(cond: &Condvar, guard: MutexGuard<'a, T>, limit: Duration) -> (MutexGuard<'a, T>, bool) {
+        let (guard, result) = cond.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner);
+        (guard, result.timed_out())
+    }
 }
 
 #[cfg(ioq_loom)]
 mod imp {
+    pub use crate::machine::{Instant as CoarseInstant, Instant, wait_for};
     pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
     pub use loom::thread::yield_now as spin_loop;
 }
 
-pub use imp::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, MutexGuard, Ordering, fence, spin_loop};
+#[cfg(ioq_shuttle)]
+mod imp {
+    pub use crate::machine::{Instant as CoarseInstant, Instant, wait_for};
+    pub use shuttle::hint::spin_loop;
+    pub use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+    pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
+}
+
+pub use imp::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, CoarseInstant, Instant, MutexGuard, Ordering, fence, spin_loop,
+};
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -52,18 +75,9 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for so long at most. Returns whether that was over; never under loom, so that no model can rely on it.
+    /// Waits for so long at most. Returns whether that was over.
     pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> (MutexGuard<'a, T>, bool) {
-        #[cfg(not(ioq_loom))]
-        {
-            let (guard, result) = self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner);
-            (guard, result.timed_out())
-        }
-        #[cfg(ioq_loom)]
-        {
-            let _ = limit;
-            (self.wait(guard), false)
-        }
+        imp::wait_for(&self.0, guard, limit)
     }
 
     pub fn notify_one(&self) {

@@ -2,6 +2,8 @@
 
 mod flight;
 mod ring;
+#[cfg_attr(any(ioq_loom, ioq_shuttle), path = "model_thread.rs")]
+mod thread;
 
 use crate::block::{BLOCK_ENTRIES, Span};
 use crate::errno::Errno;
@@ -9,16 +11,14 @@ use crate::policy::Policy;
 use crate::pool::Member;
 use crate::prefetch;
 use crate::shared::{Counters, Run, Shared};
-use libc::{c_void, pthread_t};
 use ring::{Ring, Session};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
+use thread::{set_name, sleeps};
 
 pub use ring::check_available as check_ring;
-
-/// Room for the host's functions to run in. Below the size of a huge page, lest the kernel back each stack with one.
-const STACK_SIZE: usize = 1 << 20;
+pub use thread::Thread;
 
 /// What a worker thread is told when it starts. It stays where it is: a thread that frees what another has allocated, or
 /// allocates anything itself, first gets a heap of its own, which takes longer than to start it.
@@ -37,84 +37,24 @@ impl Job {
 /// # Safety
 ///
 /// `shared` must live, and not move, until the thread was joined; and `place` as well, without being used again.
-pub unsafe fn spawn(shared: &Shared, member: Member, place: NonNull<Job>) -> Result<pthread_t, Errno> {
+pub unsafe fn spawn(shared: &Shared, member: Member, place: NonNull<Job>) -> Result<Thread, Errno> {
     // SAFETY: passed on to the caller.
     unsafe {
         place.write(Job { shared, member: MaybeUninit::new(member) });
-        create_thread(place.cast())
+        Thread::start(place)
     }
 }
 
-/// # Safety
-///
-/// `job` must be a `Job` as in `spawn`.
-unsafe fn create_thread(job: NonNull<c_void>) -> Result<pthread_t, Errno> {
-    // SAFETY: all arguments are valid for these calls.
-    unsafe {
-        let mut attr = MaybeUninit::uninit();
-        let error = libc::pthread_attr_init(attr.as_mut_ptr());
-        if error != 0 {
-            return Err(Errno(error));
-        }
-        libc::pthread_attr_setstacksize(attr.as_mut_ptr(), STACK_SIZE);
-
-        // A thread inherits its creator's mask, and no handler of the program's may ever run on a worker.
-        let (mut all, mut saved) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), saved.as_mut_ptr());
-
-        let mut thread = MaybeUninit::uninit();
-        let mut error = libc::pthread_create(thread.as_mut_ptr(), attr.as_ptr(), work, job.as_ptr());
-        if error == libc::EINVAL {
-            // The program's thread-local variables take more than the stack. The default has room for them.
-            error = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), work, job.as_ptr());
-        }
-
-        libc::pthread_sigmask(libc::SIG_SETMASK, saved.as_ptr(), ptr::null_mut());
-        libc::pthread_attr_destroy(attr.as_mut_ptr());
-        if error == 0 { Ok(thread.assume_init()) } else { Err(Errno(error)) }
-    }
-}
-
-/// Waits for a worker thread to end.
+/// What a worker thread does.
 ///
 /// # Safety
 ///
-/// `thread` must come from `spawn`, and not have been joined.
-pub unsafe fn join(thread: pthread_t) {
-    // SAFETY: a joinable thread, by this function's contract.
-    unsafe { libc::pthread_join(thread, ptr::null_mut()) };
-}
-
-extern "C" fn work(job: *mut c_void) -> *mut c_void {
-    if let Some(job) = NonNull::new(job.cast::<Job>()) {
-        // SAFETY: `spawn` made the job for this thread alone, and its caller keeps `shared` alive.
-        let (shared, member) = unsafe { (&*job.as_ref().shared, job.as_ref().member.assume_init_read()) };
-        set_name(member.index());
-        Worker { shared, member, policy: Policy::new(shared.backend), ring: RingState::Untried, ahead: false }.run();
-    }
-    ptr::null_mut()
-}
-
-/// Names this thread `ioq-N`.
-fn set_name(index: usize) {
-    // The kernel takes 15 bytes and a NUL.
-    let mut name = [0u8; 16];
-    let mut rest = &mut name[..15];
-    // A number too long for that is cut off.
-    let _ = std::io::Write::write_fmt(&mut rest, format_args!("ioq-{index}"));
-    // SAFETY: a string that ends in NUL, since the last byte was never written.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
-}
-
-/// How often this thread has slept so far.
-fn sleeps() -> i64 {
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the pointer is valid for writes. Zeros are a valid `rusage`, should the call fail.
-    unsafe {
-        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
-        usage.assume_init().ru_nvcsw
-    }
+/// `job` must be one that `spawn` made, for this thread alone, as long as its `shared` lives.
+unsafe fn work(job: NonNull<Job>) {
+    // SAFETY: by this function's contract.
+    let (shared, member) = unsafe { (&*job.as_ref().shared, job.as_ref().member.assume_init_read()) };
+    set_name(member.index());
+    Worker { shared, member, policy: Policy::new(shared.backend), ring: RingState::Untried, ahead: false }.run();
 }
 
 /// Takes note of how long plain calls took, and tells the others if that changes how many are to work at once.

@@ -16,9 +16,10 @@ use crate::policy::Policy;
 use crate::pool::Member;
 use crate::processors;
 use crate::shared::{Counters, DELIVER_AFTER, Shared};
+use crate::sync::Instant;
 use io_uring::{IoUring, cqueue, squeue};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Submissions in flight at most. A page of them; the kernel makes the completion queue twice as large.
 const ENTRIES: u32 = 64;
@@ -132,7 +133,7 @@ impl<'a> Session<'a> {
             }
             self.enter();
             // Whether the thread slept for completions says nothing about plain calls.
-            self.policy.rested(super::sleeps);
+            self.policy.rested(super::thread::sleeps);
             self.reap();
         }
     }

@@ -1,0 +1,122 @@
+//! The machine that the models run on, as far as the library can tell one from another.
+//!
+//! How many processors there are, whether a thread can be started, how long something took and whether it slept: on a
+//! real machine that is as it happens, and a model that asked the real one could not be replayed. So a model chooses its
+//! machine, and what may come either way on it is left to chance, which is the scheduler's to play.
+
+#![allow(dead_code, reason = "not all models have a use for all of it")]
+
+use crate::entry::ioq_ent;
+use std::cell::Cell;
+use std::time::Duration;
+
+#[cfg(ioq_loom)]
+use loom::sync::{Condvar, MutexGuard};
+#[cfg(ioq_shuttle)]
+use shuttle::sync::{Condvar, MutexGuard};
+
+/// What may come either way.
+#[derive(Clone, Copy)]
+pub enum Chance {
+    Never,
+    #[cfg(ioq_shuttle)]
+    Even,
+    #[cfg(ioq_shuttle)]
+    Always,
+}
+
+impl Chance {
+    /// Whether it comes this time.
+    pub fn comes(self) -> bool {
+        match self {
+            Self::Never => false,
+            #[cfg(ioq_shuttle)]
+            Self::Even => shuttle::rand::Rng::r#gen(&mut shuttle::rand::thread_rng()),
+            #[cfg(ioq_shuttle)]
+            Self::Always => true,
+        }
+    }
+}
+
+/// What a machine is like.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// How many processors it has.
+    pub processors: usize,
+    /// Whether starting a thread fails.
+    pub lacks_threads: Chance,
+    /// Whether time goes by: whether what is measured takes long, and sleeps.
+    pub time_passes: Chance,
+    /// Whether a wait with a limit ends by itself. Where none does, a model proves that nothing hangs on it.
+    pub limits_end: Chance,
+    /// What else happens when a request is run.
+    pub request: fn(&ioq_ent),
+}
+
+impl Machine {
+    /// One on which nothing fails and no time goes by.
+    pub const IDEAL: Self = Self {
+        processors: 2,
+        lacks_threads: Chance::Never,
+        time_passes: Chance::Never,
+        limits_end: Chance::Never,
+        request: |_| (),
+    };
+
+    /// Chooses the machine for this model.
+    #[cfg(test)]
+    pub fn set(self) {
+        MACHINE.set(self);
+    }
+}
+
+thread_local! {
+    // All threads of a model are one to the system.
+    static MACHINE: Cell<Machine> = const { Cell::new(Machine::IDEAL) };
+}
+
+/// The machine of this model.
+pub fn get() -> Machine {
+    MACHINE.get()
+}
+
+/// A time, of which only chance can say how long ago it was.
+#[derive(Clone, Copy)]
+pub struct Instant;
+
+impl Instant {
+    pub fn now() -> Self {
+        Self
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        if get().time_passes.comes() { Duration::from_secs(1) } else { Duration::ZERO }
+    }
+}
+
+/// Waits on a condition variable, for some time at most. Returns whether that was over.
+pub fn wait_for<'a, T>(cond: &Condvar, guard: MutexGuard<'a, T>, _: Duration) -> (MutexGuard<'a, T>, bool) {
+    #[cfg(ioq_shuttle)]
+    if get().limits_end.comes() {
+        return (wait_to_the_end(cond, guard), true);
+    }
+    (cond.wait(guard).expect("a panic ends the model"), false)
+}
+
+/// Waits until the time is over, which is when the scheduler comes to a thread that says so.
+#[cfg(ioq_shuttle)]
+fn wait_to_the_end<'a, T>(cond: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let over = AtomicBool::new(false);
+    shuttle::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                shuttle::thread::yield_now();
+                cond.notify_all();
+            }
+        });
+        let guard = cond.wait(guard).expect("a panic ends the model");
+        over.store(true, Ordering::Relaxed);
+        guard
+    })
+}
