@@ -39,6 +39,8 @@ mod hand;
 mod host;
 #[cfg(any(ioq_loom, ioq_shuttle))]
 mod machine;
+#[cfg(all(test, ioq_shuttle))]
+mod models;
 mod mpmc;
 mod policy;
 mod pool;

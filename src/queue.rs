@@ -306,15 +306,16 @@ impl Ioq {
         let shared = &self.shared;
         let own = shared.pool.caller_hand();
         loop {
-            let span = shared.pending.try_pop().or_else(|| shared.pool.hands.steal())?;
-            if span == Span::STOP {
+            let mut pending = shared.pending.try_pop();
+            if pending == Some(Span::STOP) {
                 if shared.pool.present() == 0 {
                     continue;
                 }
-                // Not for us. The last worker that it reaches leaves nothing behind.
-                shared.send(span);
-                return None;
+                // Not for us. The last worker that it reaches leaves nothing behind; but what is in their hands may wait.
+                shared.send(Span::STOP);
+                pending = None;
             }
+            let span = pending.or_else(|| shared.pool.hands.steal())?;
             // If there is no run, then a worker was quicker.
             if let Some(run) = shared.run(span, own) {
                 if let Some(rest) = shared.pool.hands.of(own).clear() {
