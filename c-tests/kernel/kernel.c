@@ -1,0 +1,553 @@
+// See kernel.h. One lock guards everything, so what is seen in a call is consistent; no test needs this kernel to be fast.
+
+#define _GNU_SOURCE
+#include "kernel.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RINGS = 64, ENTRIES = 512, FDS = 4096, REGION = 1 << 16 };
+
+// Where things are in the mapping of the rings: what liburing calls the kernel's side, at offsets of our own choice.
+enum {
+    SQ_HEAD = 0, SQ_TAIL = 4, SQ_MASK = 8, SQ_ENTRIES = 12, SQ_FLAGS = 16, SQ_DROPPED = 20,
+    CQ_HEAD = 64, CQ_TAIL = 68, CQ_MASK = 72, CQ_ENTRIES = 76, CQ_OVERFLOW = 80, CQ_FLAGS = 84,
+    SQ_ARRAY = 4096, CQES = 8192,
+};
+
+struct request {
+    struct io_uring_sqe sqe;
+    unsigned int number; // of the ring's requests
+    unsigned int due;    // after so many calls
+    bool finished;       // and not posted yet
+    int result;
+};
+
+struct ring {
+    unsigned int number; // of all rings, from 1
+    int fd;
+    unsigned int flags, entries;
+    pid_t issuer;
+    char *sq, *cq, *sqes; // mappings
+    struct request requests[ENTRIES];
+    unsigned int in_flight, calls, taken;
+    pthread_t thread; // where completions come from outside
+    bool closing;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool running;
+static struct kernel_script script;
+static struct kernel_counts counts;
+static uint64_t random_state;
+static struct ring *rings[RINGS];
+// Descriptors of somebody else's, under numbers that a request has closed.
+static bool decoys[FDS];
+
+#define VIOLATED(...) (fprintf(stderr, "kernel: " __VA_ARGS__), fputc('\n', stderr), _exit(1))
+
+// ISO C has no conversion between pointers to objects and to functions.
+#define REAL(name, pointer) \
+    do { \
+        void *symbol = dlsym(RTLD_NEXT, name); \
+        memcpy(&(pointer), &symbol, sizeof(symbol)); \
+    } while (0)
+
+static int real_close(int fd) {
+    int (*real)(int);
+    REAL("close", real);
+    return real(fd);
+}
+
+static long real_syscall(long number, const long args[6]) {
+    long (*real)(long, ...);
+    REAL("syscall", real);
+    return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
+static unsigned int load(const char *mapping, size_t offset) {
+    return __atomic_load_n((const unsigned int *)(const void *)(mapping + offset), __ATOMIC_ACQUIRE);
+}
+
+static void store(char *mapping, size_t offset, unsigned int value) {
+    __atomic_store_n((unsigned int *)(void *)(mapping + offset), value, __ATOMIC_RELEASE);
+}
+
+static unsigned int random_below(unsigned int limit) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (unsigned int)(random_state % limit);
+}
+
+// The value of the first rule that applies, or `otherwise`.
+static int rule(enum kernel_event event, const struct ring *ring, unsigned int number, unsigned int op, int otherwise) {
+    for (const struct kernel_rule *r = script.rules; r != script.rules + KERNEL_RULES; ++r) {
+        if (r->event == event && number >= r->from && (r->count == 0 || number - r->from < r->count)
+            && (r->every == 0 || (number - r->from) % r->every == 0)
+            && (r->ring == 0 || (ring && r->ring == ring->number)) && (r->busy == 0 || (ring && ring->in_flight >= r->busy))
+            && (r->ops == 0 || r->ops & KERNEL_OP(op))) {
+            return r->value;
+        }
+    }
+    return otherwise;
+}
+
+static struct ring *ring_of(int fd) {
+    for (size_t i = 0; i < RINGS; ++i) {
+        if (rings[i] && rings[i]->fd == fd) {
+            return rings[i];
+        }
+    }
+    return NULL;
+}
+
+// Running requests
+
+static int negated(long result) {
+    return result < 0 ? -errno : (int)result;
+}
+
+// As close(2), but not of what is somebody else's.
+static int close_once(int fd) {
+    if (fd >= 0 && fd < FDS && decoys[fd]) {
+        VIOLATED("descriptor %d was closed a second time, and is somebody else's by now", fd);
+    }
+    return negated(real_close(fd));
+}
+
+// Has somebody else open a file under the number that was closed just now.
+static void reuse(int fd) {
+    if (fd >= 0 && fd < FDS) {
+        int other = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, fd);
+        decoys[fd] = other == fd;
+        if (other >= 0 && other != fd) {
+            real_close(other);
+        }
+    }
+}
+
+static int execute(const struct io_uring_sqe *sqe, int answer) {
+    const char *path = (const char *)(uintptr_t)sqe->addr;
+    int result = -EINVAL;
+    switch (sqe->opcode) {
+    case IORING_OP_NOP:
+        result = 0;
+        break;
+    case IORING_OP_CLOSE:
+        // The kernel closes no ring from within a ring.
+        result = ring_of(sqe->fd) ? -EBADF : close_once(sqe->fd);
+        if (answer && result == 0) {
+            reuse(sqe->fd);
+        }
+        break;
+    case IORING_OP_OPENAT:
+        result = negated(openat(sqe->fd, path, (int)sqe->open_flags, sqe->len));
+        if (answer && result >= 0) {
+            real_close(result);
+        }
+        break;
+    case IORING_OP_STATX:
+        result = negated(statx(sqe->fd, path, (int)sqe->statx_flags, sqe->len, (struct statx *)(uintptr_t)sqe->off));
+        break;
+    }
+    return answer ? -answer : result;
+}
+
+static void finish(struct ring *ring, struct request *request) {
+    unsigned int op = request->sqe.opcode, number = request->number;
+    int refusal = rule(KERNEL_REFUSES, ring, number, op, 0);
+    if (op != IORING_OP_NOP && script.version < 0x0506) {
+        refusal = EINVAL;
+    }
+    counts.refused += refusal != 0;
+    request->result = refusal ? -refusal : execute(&request->sqe, rule(KERNEL_ANSWERS, ring, number, op, 0));
+    request->finished = true;
+}
+
+// Completions
+
+static unsigned int ready(const struct ring *ring) {
+    return load(ring->cq, CQ_TAIL) - load(ring->cq, CQ_HEAD);
+}
+
+static struct io_uring_cqe *cqe(const struct ring *ring, unsigned int index) {
+    return (struct io_uring_cqe *)(void *)(ring->cq + CQES) + (index & (2 * ring->entries - 1));
+}
+
+static void post(struct ring *ring, struct request *request) {
+    unsigned int tail = load(ring->cq, CQ_TAIL);
+    struct io_uring_cqe *entry = cqe(ring, tail);
+    entry->user_data = request->sqe.user_data;
+    entry->res = request->result;
+    entry->flags = 0;
+    *request = ring->requests[--ring->in_flight];
+    ++counts.completed;
+    store(ring->cq, CQ_TAIL, tail + 1);
+}
+
+// The request to complete next, or NULL if each is held.
+static struct request *choose(struct ring *ring, bool finished) {
+    struct request *chosen = NULL;
+    unsigned int candidates = 0;
+    for (struct request *r = ring->requests; r != ring->requests + ring->in_flight; ++r) {
+        if (r->due > ring->calls || r->finished != finished) {
+            continue;
+        }
+        ++candidates;
+        if (!chosen || (script.order == KERNEL_FORWARD && r->number < chosen->number)
+            || (script.order == KERNEL_REVERSE && r->number > chosen->number)
+            || (script.order == KERNEL_RANDOM && random_below(candidates) == 0)) {
+            chosen = r;
+        }
+    }
+    return chosen;
+}
+
+// Posts what can be, unless the program is to have it otherwise.
+static void complete(struct ring *ring) {
+    unsigned int posted = 0;
+    struct request *request;
+    while ((script.burst == 0 || posted < script.burst) && (request = choose(ring, script.outside))) {
+        if (!script.outside) {
+            finish(ring, request);
+        }
+        post(ring, request);
+        ++posted;
+    }
+    if (!choose(ring, true)) {
+        store(ring->sq, SQ_FLAGS, load(ring->sq, SQ_FLAGS) & ~IORING_SQ_TASKRUN);
+    }
+}
+
+// A thread of the kernel's. With DEFER_TASKRUN it leaves the posting to a call that wants completions.
+static void *work_outside(void *arg) {
+    struct ring *ring = arg;
+    pthread_mutex_lock(&lock);
+    while (!ring->closing) {
+        struct request *request = choose(ring, false);
+        if (!request) {
+            pthread_cond_wait(&changed, &lock);
+            continue;
+        }
+        finish(ring, request);
+        if (ring->flags & IORING_SETUP_DEFER_TASKRUN) {
+            if (ring->flags & IORING_SETUP_TASKRUN_FLAG) {
+                store(ring->sq, SQ_FLAGS, load(ring->sq, SQ_FLAGS) | IORING_SQ_TASKRUN);
+            }
+        } else {
+            post(ring, request);
+        }
+        pthread_cond_broadcast(&changed);
+        long pause = random_below(50);
+        pthread_mutex_unlock(&lock);
+        nanosleep(&(struct timespec){.tv_nsec = pause * 1000}, NULL);
+        pthread_mutex_lock(&lock);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+// io_uring_setup()
+
+static unsigned int known_flags(void) {
+    return (script.version >= 0x0505 ? IORING_SETUP_CQSIZE : 0) | (script.version >= 0x0506 ? IORING_SETUP_CLAMP : 0)
+        | (script.version >= 0x0512 ? IORING_SETUP_SUBMIT_ALL : 0)
+        | (script.version >= 0x0513 ? IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG : 0)
+        | (script.version >= 0x0600 ? IORING_SETUP_SINGLE_ISSUER : 0)
+        | (script.version >= 0x0601 ? IORING_SETUP_DEFER_TASKRUN : 0);
+}
+
+static unsigned int features(void) {
+    return (script.version >= 0x0504 ? IORING_FEAT_SINGLE_MMAP : 0)
+        | (script.version >= 0x0505 ? IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE : 0);
+}
+
+static char *map(int fd, off_t offset) {
+    char *mapping = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+    if (mapping == MAP_FAILED) {
+        VIOLATED("mmap: %s", strerror(errno));
+    }
+    return mapping;
+}
+
+static int setup(unsigned int entries, struct io_uring_params *params) {
+    int error = rule(KERNEL_SETUP_FAILS, NULL, (unsigned int)counts.setups++, 0, 0);
+    unsigned int flags = params->flags, taskrun = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN;
+    if (error) {
+        return -error;
+    } else if (entries == 0 || entries > ENTRIES || (flags & ~known_flags())) {
+        return -EINVAL;
+    } else if ((flags & IORING_SETUP_DEFER_TASKRUN && !(flags & IORING_SETUP_SINGLE_ISSUER))
+        || (flags & IORING_SETUP_TASKRUN_FLAG && !(flags & taskrun))) {
+        VIOLATED("setup flags that do not go together: %#x", flags);
+    }
+
+    size_t place = 0;
+    while (place < RINGS && rings[place]) {
+        ++place;
+    }
+    struct ring *ring = calloc(1, sizeof(*ring));
+    int fd = memfd_create("ring", MFD_CLOEXEC);
+    if (place == RINGS || !ring || fd < 0 || ftruncate(fd, IORING_OFF_SQES + REGION) != 0) {
+        VIOLATED("no room for a ring: %s", strerror(errno));
+    }
+    rings[place] = ring;
+    ring->number = (unsigned int)++counts.rings;
+    ring->fd = fd;
+    ring->flags = flags;
+    ring->entries = 1;
+    while (ring->entries < entries) {
+        ring->entries *= 2;
+    }
+    ring->issuer = gettid();
+    ring->sq = map(fd, IORING_OFF_SQ_RING);
+    ring->cq = features() & IORING_FEAT_SINGLE_MMAP ? ring->sq : map(fd, IORING_OFF_CQ_RING);
+    ring->sqes = map(fd, IORING_OFF_SQES);
+    store(ring->sq, SQ_MASK, ring->entries - 1);
+    store(ring->sq, SQ_ENTRIES, ring->entries);
+    store(ring->cq, CQ_MASK, 2 * ring->entries - 1);
+    store(ring->cq, CQ_ENTRIES, 2 * ring->entries);
+
+    params->sq_entries = ring->entries;
+    params->cq_entries = 2 * ring->entries;
+    params->features = features();
+    params->sq_off = (struct io_sqring_offsets){.head = SQ_HEAD, .tail = SQ_TAIL, .ring_mask = SQ_MASK,
+        .ring_entries = SQ_ENTRIES, .flags = SQ_FLAGS, .dropped = SQ_DROPPED, .array = SQ_ARRAY};
+    params->cq_off = (struct io_cqring_offsets){.head = CQ_HEAD, .tail = CQ_TAIL, .ring_mask = CQ_MASK,
+        .ring_entries = CQ_ENTRIES, .overflow = CQ_OVERFLOW, .cqes = CQES, .flags = CQ_FLAGS};
+    if (script.outside && pthread_create(&ring->thread, NULL, work_outside, ring) != 0) {
+        VIOLATED("no thread");
+    }
+    return fd;
+}
+
+static void tear_down(struct ring *ring) {
+    if (ring->in_flight > 0) {
+        VIOLATED("ring %u was closed with %u requests in flight", ring->number, ring->in_flight);
+    }
+    ring->closing = true;
+    pthread_cond_broadcast(&changed);
+    if (script.outside) {
+        pthread_mutex_unlock(&lock);
+        pthread_join(ring->thread, NULL);
+        pthread_mutex_lock(&lock);
+    }
+    for (size_t i = 0; i < RINGS; ++i) {
+        if (rings[i] == ring) {
+            rings[i] = NULL;
+        }
+    }
+    if (ring->cq != ring->sq) {
+        munmap(ring->cq, REGION);
+    }
+    munmap(ring->sq, REGION);
+    munmap(ring->sqes, REGION);
+    free(ring);
+}
+
+// io_uring_enter()
+
+static void check_submission(const struct ring *ring, const struct io_uring_sqe *sqe) {
+    if (ring->flags & IORING_SETUP_SINGLE_ISSUER && ring->issuer != gettid()) {
+        VIOLATED("ring %u has another issuer", ring->number);
+    }
+    if (ring->in_flight + ready(ring) >= 2 * ring->entries) {
+        VIOLATED("ring %u: more in flight than completions fit", ring->number);
+    }
+    for (const struct request *r = ring->requests; r != ring->requests + ring->in_flight; ++r) {
+        if (r->sqe.user_data == sqe->user_data) {
+            VIOLATED("ring %u: user data %llu is in flight", ring->number, sqe->user_data);
+        }
+        if (sqe->opcode == IORING_OP_STATX && r->sqe.opcode == IORING_OP_STATX && r->sqe.off == sqe->off) {
+            VIOLATED("ring %u: a buffer is in flight", ring->number);
+        }
+    }
+    for (unsigned int i = load(ring->cq, CQ_HEAD); i != load(ring->cq, CQ_TAIL); ++i) {
+        if (cqe(ring, i)->user_data == sqe->user_data) {
+            VIOLATED("ring %u: user data %llu has a completion that was not seen", ring->number, sqe->user_data);
+        }
+    }
+}
+
+static void take(struct ring *ring) {
+    unsigned int head = load(ring->sq, SQ_HEAD);
+    const unsigned int *array = (const unsigned int *)(void *)(ring->sq + SQ_ARRAY);
+    const struct io_uring_sqe *sqe =
+        (const struct io_uring_sqe *)(void *)ring->sqes + array[head & (ring->entries - 1)];
+    check_submission(ring, sqe);
+    struct request *request = &ring->requests[ring->in_flight++];
+    *request = (struct request){.sqe = *sqe, .number = ring->taken++};
+    request->due = ring->calls + (unsigned int)rule(KERNEL_HOLDS, ring, request->number, sqe->opcode, 0);
+    store(ring->sq, SQ_HEAD, head + 1);
+    ++counts.submitted;
+    counts.most = counts.most < ring->in_flight ? ring->in_flight : counts.most;
+}
+
+static int wait_for(struct ring *ring, unsigned int wanted, bool interrupted) {
+    complete(ring);
+    while (ready(ring) < wanted) {
+        if (interrupted) {
+            return -EINTR;
+        } else if (ring->in_flight == 0) {
+            VIOLATED("ring %u: a wait for nothing", ring->number);
+        } else if (!choose(ring, false) && !choose(ring, true)) {
+            return -EINTR; // all are held
+        }
+        if (script.outside) {
+            pthread_cond_wait(&changed, &lock);
+        }
+        complete(ring);
+    }
+    return 0;
+}
+
+static int enter(struct ring *ring, unsigned int count, unsigned int wanted, unsigned int flags) {
+    unsigned int call = ring->calls++;
+    int error = rule(KERNEL_ENTER_FAILS, ring, call, 0, 0);
+    ++counts.enters;
+    pthread_cond_broadcast(&changed); // some may be held no longer
+    if (error == 0 && count > 0) {
+        error = rule(KERNEL_SUBMIT_FAILS, ring, call, 0, 0);
+    }
+    bool idle = ring->in_flight == 0;
+    if (error) {
+        counts.idle += idle;
+        return -error;
+    }
+
+    bool interrupted = rule(KERNEL_INTERRUPTS, ring, call, 0, 0);
+    unsigned int most = (unsigned int)rule(KERNEL_TAKES, ring, call, 0, INT_MAX), taken = 0;
+    while (taken < count && taken < most && load(ring->sq, SQ_HEAD) != load(ring->sq, SQ_TAIL)) {
+        take(ring);
+        ++taken;
+    }
+    counts.idle += idle && taken == 0;
+    if (taken < count) {
+        return (int)taken; // and does not wait
+    }
+    if (flags & IORING_ENTER_GETEVENTS) {
+        error = wait_for(ring, wanted, interrupted);
+    } else if (!(ring->flags & IORING_SETUP_DEFER_TASKRUN)) {
+        complete(ring);
+    }
+    return taken > 0 ? (int)taken : error;
+}
+
+// What libioq calls
+
+static long answer(int result) {
+    if (result < 0) {
+        errno = -result;
+        return -1;
+    }
+    return result;
+}
+
+// Reads more arguments than there may be. That is what the C library's own does, too.
+long syscall(long number, ...) {
+    long args[6];
+    va_list list;
+    va_start(list, number);
+    for (size_t i = 0; i < 6; ++i) {
+        args[i] = va_arg(list, long);
+    }
+    va_end(list);
+    if (number != SYS_io_uring_setup && number != SYS_io_uring_enter && number != SYS_io_uring_register) {
+        return real_syscall(number, args);
+    }
+
+    pthread_mutex_lock(&lock);
+    int result = -EBADF;
+    struct ring *ring = running ? ring_of((int)args[0]) : NULL;
+    if (!running) {
+        result = -ENOSYS;
+    } else if (number == SYS_io_uring_setup) {
+        result = setup((unsigned int)args[0], (struct io_uring_params *)args[1]);
+    } else if (ring && number == SYS_io_uring_register) {
+        result = -EINVAL;
+    } else if (ring) {
+        result = enter(ring, (unsigned int)args[1], (unsigned int)args[2], (unsigned int)args[3]);
+    }
+    pthread_mutex_unlock(&lock);
+    return answer(result);
+}
+
+int close(int fd) {
+    pthread_mutex_lock(&lock);
+    struct ring *ring = ring_of(fd);
+    if (ring) {
+        tear_down(ring);
+    }
+    int result = close_once(fd);
+    pthread_mutex_unlock(&lock);
+    if (result == -EBADF && fd >= 0) {
+        VIOLATED("descriptor %d was closed, but not open", fd);
+    }
+    return (int)answer(result);
+}
+
+// What tests call
+
+void kernel_start(const struct kernel_script *wanted) {
+    pthread_mutex_lock(&lock);
+    script = *wanted;
+    script.version = script.version ? script.version : 0x0601;
+    counts = (struct kernel_counts){0};
+    random_state = script.seed * 2654435761 + 1;
+    running = true;
+    pthread_mutex_unlock(&lock);
+}
+
+struct kernel_counts kernel_seen(void) {
+    pthread_mutex_lock(&lock);
+    struct kernel_counts seen = counts;
+    pthread_mutex_unlock(&lock);
+    return seen;
+}
+
+bool kernel_uses(const char *path) {
+    bool uses = false;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < RINGS; ++i) {
+        for (unsigned int j = 0; rings[i] && j < rings[i]->in_flight; ++j) {
+            const struct request *request = &rings[i]->requests[j];
+            bool named = request->sqe.opcode == IORING_OP_STATX || request->sqe.opcode == IORING_OP_OPENAT;
+            uses = uses || (named && !request->finished && request->sqe.addr == (uintptr_t)path);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return uses;
+}
+
+struct kernel_counts kernel_stop(void) {
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < RINGS; ++i) {
+        if (rings[i]) {
+            VIOLATED("ring %u was not closed", rings[i]->number);
+        }
+    }
+    for (int fd = 0; fd < FDS; ++fd) {
+        if (decoys[fd]) {
+            decoys[fd] = false;
+            real_close(fd);
+        }
+    }
+    running = false;
+    struct kernel_counts seen = counts;
+    pthread_mutex_unlock(&lock);
+    return seen;
+}
