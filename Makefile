@@ -3,6 +3,7 @@
 # make test                 every test, after installing the tools that they use and this machine lacks
 # make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
+# make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
@@ -86,7 +87,7 @@ test: all
 	tests/setup.sh
 	tests/all.sh check-rust check-loom check-du lint
 
-.PHONY: check-rust check-loom check-shuttle check-du check-valgrind lint
+.PHONY: check-rust check-loom check-shuttle check-kernel check-du check-valgrind lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -103,6 +104,10 @@ check-du: build/ioq-du
 check-valgrind:
 	tests/setup.sh valgrind
 	IOQ_TEST_WRAPPER=tests/valgrind.sh $(CARGO) test $(CARGOFLAGS) --test c_programs
+
+check-kernel:
+	tests/setup.sh
+	$(CARGO) test $(CARGOFLAGS) --test kernel
 
 lint:
 	$(CARGO) fmt --check

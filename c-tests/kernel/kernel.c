@@ -93,13 +93,18 @@ static unsigned int random_below(unsigned int limit) {
     return (unsigned int)(random_state % limit);
 }
 
+// How many completions the program has not seen yet.
+static unsigned int ready(const struct ring *ring) {
+    return load(ring->cq, CQ_TAIL) - load(ring->cq, CQ_HEAD);
+}
+
 // The value of the first rule that applies, or `otherwise`.
 static int rule(enum kernel_event event, const struct ring *ring, unsigned int number, unsigned int op, int otherwise) {
     for (const struct kernel_rule *r = script.rules; r != script.rules + KERNEL_RULES; ++r) {
         if (r->event == event && number >= r->from && (r->count == 0 || number - r->from < r->count)
             && (r->every == 0 || (number - r->from) % r->every == 0)
-            && (r->ring == 0 || (ring && r->ring == ring->number)) && (r->busy == 0 || (ring && ring->in_flight >= r->busy))
-            && (r->ops == 0 || r->ops & KERNEL_OP(op))) {
+            && (r->ring == 0 || (ring && r->ring == ring->number)) && (r->busy == 0 || ring->in_flight >= r->busy)
+            && (r->ready == 0 || ready(ring) >= r->ready) && (r->ops == 0 || r->ops & KERNEL_OP(op))) {
             return r->value;
         }
     }
@@ -179,10 +184,6 @@ static void finish(struct ring *ring, struct request *request) {
 }
 
 // Completions
-
-static unsigned int ready(const struct ring *ring) {
-    return load(ring->cq, CQ_TAIL) - load(ring->cq, CQ_HEAD);
-}
 
 static struct io_uring_cqe *cqe(const struct ring *ring, unsigned int index) {
     return (struct io_uring_cqe *)(void *)(ring->cq + CQES) + (index & (2 * ring->entries - 1));
@@ -285,7 +286,8 @@ static char *map(int fd, off_t offset) {
 }
 
 static int setup(unsigned int entries, struct io_uring_params *params) {
-    int error = rule(KERNEL_SETUP_FAILS, NULL, (unsigned int)counts.setups++, 0, 0);
+    unsigned int call = (unsigned int)counts.setups++;
+    int error = rule(KERNEL_SETUP_FAILS, NULL, call, 0, 0);
     unsigned int flags = params->flags, taskrun = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN;
     if (error) {
         return -error;
@@ -294,6 +296,8 @@ static int setup(unsigned int entries, struct io_uring_params *params) {
     } else if ((flags & IORING_SETUP_DEFER_TASKRUN && !(flags & IORING_SETUP_SINGLE_ISSUER))
         || (flags & IORING_SETUP_TASKRUN_FLAG && !(flags & taskrun))) {
         VIOLATED("setup flags that do not go together: %#x", flags);
+    } else if (rule(KERNEL_MAPS_NOTHING, NULL, call, 0, 0)) {
+        return open("/dev/null", O_RDWR | O_CLOEXEC);
     }
 
     size_t place = 0;
@@ -480,6 +484,12 @@ long syscall(long number, ...) {
     } else if (ring && number == SYS_io_uring_register) {
         result = -EINVAL;
     } else if (ring) {
+        if (script.entered) {
+            unsigned int call = ring->calls;
+            pthread_mutex_unlock(&lock);
+            script.entered(ring->number, call);
+            pthread_mutex_lock(&lock);
+        }
         result = enter(ring, (unsigned int)args[1], (unsigned int)args[2], (unsigned int)args[3]);
     }
     pthread_mutex_unlock(&lock);

@@ -40,6 +40,7 @@ enum { KERNEL_RULES = 16 };
 enum kernel_event {
     KERNEL_NOTHING,
     KERNEL_SETUP_FAILS,  // io_uring_setup() fails with errno `value`. Counts calls of all rings.
+    KERNEL_MAPS_NOTHING, // It gives a descriptor that cannot be mapped. Counts the same.
     KERNEL_ENTER_FAILS,  // io_uring_enter() fails with errno `value`. This and the next three count a ring's calls.
     KERNEL_SUBMIT_FAILS, // The same if there is something to submit; waiting alone works.
     KERNEL_TAKES,        // At most `value` submissions are taken.
@@ -67,8 +68,8 @@ struct kernel_rule {
     unsigned int every;
     // Only the ring of this number, counted from 1.
     unsigned int ring;
-    // Only if at least so many requests are in flight. (For calls.)
-    unsigned int busy;
+    // Only if at least so many requests are in flight, or so many completions were not seen yet. (For calls.)
+    unsigned int busy, ready;
     // Only these operations. (For requests.)
     uint64_t ops;
 };
@@ -87,6 +88,8 @@ struct kernel_script {
     // Requests complete while the program is not in io_uring_enter(), by a thread of the kernel's.
     bool outside;
     uint64_t seed;
+    // Called first in every io_uring_enter(), by the calling thread, with the ring's number and that of the call.
+    void (*entered)(unsigned int ring, unsigned int call);
 };
 
 struct kernel_counts {

@@ -31,6 +31,8 @@ struct Flight {
     fd: c_int,
     /// The number of its submission, counted from 0.
     number: u64,
+    /// Whether that was to find out why the request itself failed.
+    on_trial: bool,
     /// Where the kernel puts the result of a stat. It stays here, however late the completion.
     statx: UnsafeCell<MaybeUninit<libc::statx>>,
 }
@@ -40,7 +42,7 @@ impl Flights {
     pub fn new(count: usize) -> Result<Self, Errno> {
         let statx = || UnsafeCell::new(MaybeUninit::zeroed());
         Ok(Self {
-            places: alloc::vec(count, |_| Flight { span: None, fd: -1, number: 0, statx: statx() })?,
+            places: alloc::vec(count, |_| Flight { span: None, fd: -1, number: 0, on_trial: false, statx: statx() })?,
             free: alloc::vec(count, |i| (count - 1 - i) as u8)?,
             refused: 0,
             made: 0,
@@ -87,18 +89,27 @@ impl Flights {
         op == Some(ioq_op::IOQ_OPENDIR) && result >= 0 || may_be_refusal(-result)
     }
 
-    /// Finishes the request that `place` stands for, whose submission ended with `result`.
-    pub fn complete(&mut self, shared: &Shared, place: u64, result: c_int) -> Span {
+    /// Finishes the request that `place` stands for, whose submission ended with `result`; or makes another submission
+    /// for it.
+    pub fn complete(&mut self, shared: &Shared, place: u64, result: c_int) -> Result<Span, squeue::Entry> {
         let flight = &mut self.places[place as usize];
         let span = flight.span.take().expect("the kernel completes what was submitted, once");
         // SAFETY: this thread owns the span.
         let ent = unsafe { span.entry(0).as_mut() };
         // SAFETY: the completion was just seen, so the kernel is done with everything that the flight points to.
-        if unsafe { flight.land(shared, ent, result) } {
-            self.refused |= bit(ent.op);
+        match unsafe { flight.land(shared, ent, result) } {
+            Landing::Done => {}
+            Landing::Refused => self.refused |= bit(ent.op),
+            Landing::Doubtful => {
+                flight.span = Some(span);
+                flight.number = self.made;
+                flight.on_trial = true;
+                self.made += 1;
+                return Err(opcode::Close::new(Fd(-1)).build().user_data(place));
+            }
         }
         self.free.push(place as u8);
-        span
+        Ok(span)
     }
 
     /// Takes back one of the last `unsent` submissions, which the kernel never saw, and runs it by plain calls.
@@ -108,7 +119,15 @@ impl Flights {
         let flight = &mut self.places[place];
         let span = flight.span.take()?;
         // SAFETY: this thread owns the span, and the kernel knows nothing of it.
-        unsafe { flight.run_plain(shared, span.entry(0).as_mut()) };
+        unsafe {
+            let ent = span.entry(0).as_mut();
+            if std::mem::take(&mut flight.on_trial) {
+                // That cannot be tried any more. What is still open was hardly closed.
+                flight.judge(shared, ent, if is_open(ent.args.close.fd) { ent.result } else { -libc::EBADF });
+            } else if !shared.check_cancel(ent) {
+                flight.run_plain(shared, ent);
+            }
+        }
         self.free.push(place as u8);
         Some(span)
     }
@@ -118,10 +137,33 @@ fn bit(op: ioq_op) -> u32 {
     1 << op as u32
 }
 
+/// What became of a request whose submission ended.
+enum Landing {
+    /// It has its result.
+    Done,
+    /// The same, though the ring refused what plain calls can do.
+    Refused,
+    /// The ring may have refused it, or not. A trial will tell.
+    Doubtful,
+}
+
 /// Whether a ring may answer this because it is not allowed or not able to do such a request at all: filters and
 /// restrictions, security modules, kernels without the operation, workers that were taken away.
 fn may_be_refusal(errno: c_int) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM | libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::ECANCELED)
+}
+
+/// Whether this is an open descriptor.
+fn is_open(fd: c_int) -> bool {
+    // SAFETY: this touches no memory.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// Whether a descriptor is that of an io_uring.
+fn is_ring(fd: c_int) -> bool {
+    // SAFETY: this neither submits nor waits, and passes no pointer.
+    let ret = unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, 0, 0, 0, 0, 0) };
+    ret >= 0 || !matches!(Errno::last(), Errno(libc::EBADF | libc::EOPNOTSUPP))
 }
 
 impl Flight {
@@ -162,12 +204,16 @@ impl Flight {
         }
     }
 
-    /// Turns the submission's result into the request's. Returns whether the ring refused what plain calls can do.
+    /// Turns the submission's result into the request's.
     ///
     /// # Safety
     ///
     /// The kernel must be done with the submission, which was made for `ent`.
-    unsafe fn land(&mut self, shared: &Shared, ent: &mut ioq_ent, result: c_int) -> bool {
+    unsafe fn land(&mut self, shared: &Shared, ent: &mut ioq_ent, result: c_int) -> Landing {
+        if std::mem::take(&mut self.on_trial) {
+            // SAFETY: passed on to the caller.
+            return unsafe { self.judge(shared, ent, result) };
+        }
         ent.result = result;
         if result < 0 {
             // SAFETY: passed on to the caller.
@@ -179,7 +225,7 @@ impl Flight {
                 ioq_op::IOQ_OPENDIR => {
                     if shared.check_cancel(ent) {
                         libc::close(result);
-                        return false;
+                        return Landing::Done;
                     }
                     let args = ent.args.opendir;
                     ent.result = shared.host.dir.opendir(args.dir, result, std::ptr::null(), args.flags);
@@ -196,7 +242,7 @@ impl Flight {
                 _ => ent.result = 0,
             }
         }
-        false
+        Landing::Done
     }
 
     /// Runs a failed request again where plain calls may have another answer.
@@ -204,23 +250,46 @@ impl Flight {
     /// # Safety
     ///
     /// As for `land`.
-    unsafe fn retry(&mut self, shared: &Shared, ent: &mut ioq_ent) -> bool {
+    unsafe fn retry(&mut self, shared: &Shared, ent: &mut ioq_ent) -> Landing {
         let failed = ent.result;
-        if may_be_refusal(-failed) {
-            // SAFETY: passed on to the caller.
-            unsafe { self.run_plain(shared, ent) };
-            // The same answer again means that the request was at fault, not the ring.
-            return ent.result != failed && failed != -libc::ECANCELED;
-        }
-        if ent.op == ioq_op::IOQ_STAT && matches!(-failed, libc::ENOENT | libc::ENOTDIR) {
-            // SAFETY: the arguments of this operation. Only the provider knows which flags make it try the link itself.
-            unsafe {
-                if ent.args.stat.flags != 0 {
-                    self.run_plain(shared, ent);
-                }
+        let refused = may_be_refusal(-failed);
+        // SAFETY: `op` says which arguments were written.
+        let again = unsafe {
+            match ent.op {
+                // This descriptor may be closed all the same, if that is the file system's answer (NFS and FUSE have any),
+                // and its number somebody else's by now. What was cancelled did not run.
+                ioq_op::IOQ_CLOSE if refused && failed != -libc::ECANCELED => return Landing::Doubtful,
+                // A ring closes no ring.
+                ioq_op::IOQ_CLOSE if failed == -libc::EBADF => is_ring(ent.args.close.fd),
+                // Only the provider knows which flags make it try the link itself.
+                ioq_op::IOQ_STAT if matches!(-failed, libc::ENOENT | libc::ENOTDIR) => ent.args.stat.flags != 0,
+                // It was a thread of the kernel's that was interrupted. To the caller, this would mean cancelled.
+                ioq_op::IOQ_STAT | ioq_op::IOQ_OPENDIR if failed == -libc::EINTR => true,
+                _ => refused,
             }
+        };
+        if !again || shared.check_cancel(ent) {
+            return Landing::Done;
         }
-        false
+        // SAFETY: passed on to the caller.
+        unsafe { self.run_plain(shared, ent) };
+        // The same answer again means that the request was at fault, not the ring.
+        if refused && ent.result != failed && failed != -libc::ECANCELED { Landing::Refused } else { Landing::Done }
+    }
+
+    /// Finishes a close that failed, after the ring was told to close -1: whether it does so or refuses, the descriptor is
+    /// gone or still there.
+    ///
+    /// # Safety
+    ///
+    /// As for `land`.
+    unsafe fn judge(&mut self, shared: &Shared, ent: &mut ioq_ent, result: c_int) -> Landing {
+        if !may_be_refusal(-result) {
+            return Landing::Done;
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.run_plain(shared, ent) };
+        Landing::Refused
     }
 
     /// Runs a request by plain calls, of which `submission` may have undone the first half.

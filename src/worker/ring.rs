@@ -73,6 +73,14 @@ impl Ring {
         Ok(Self { ring, flights })
     }
 
+    /// Adds a submission that `flights` made.
+    fn push(&mut self, submission: &squeue::Entry) {
+        // SAFETY: what the submission points to stays valid until its completion was seen: the path and the caller's
+        // buffers by the contract of `ioq.h`, the statx buffer in its flight.
+        let pushed = unsafe { self.ring.submission().push(submission) };
+        pushed.expect("there are as many submission queue entries as flights");
+    }
+
     fn next_completion(&mut self) -> Option<cqueue::Entry> {
         self.ring.completion().next()
     }
@@ -156,10 +164,7 @@ impl<'a> Session<'a> {
             let prepared = if wanted && suits { self.ring.flights.prepare(self.shared, span) } else { Err(span) };
             match prepared {
                 Ok(submission) => {
-                    // SAFETY: what the submission points to stays valid until its completion was seen: the path and
-                    // the caller's buffers by the contract of `ioq.h`, the statx buffer in its flight.
-                    let pushed = unsafe { self.ring.ring.submission().push(&submission) };
-                    pushed.expect("there are as many submission queue entries as flights");
+                    self.ring.push(&submission);
                     self.policy.ran_in_ring(1);
                     Counters::add(&self.shared.counters[self.member.index()].ring, 1);
                 }
@@ -281,8 +286,10 @@ impl<'a> Session<'a> {
     }
 
     fn finish(&mut self, place: u64, result: i32) {
-        let span = self.ring.flights.complete(self.shared, place, result);
-        self.done.add(self.shared, span);
+        match self.ring.flights.complete(self.shared, place, result) {
+            Ok(span) => self.done.add(self.shared, span),
+            Err(submission) => self.ring.push(&submission),
+        }
     }
 }
 

@@ -1,0 +1,361 @@
+// Faults that this design has had, or that others like it have had: a case for each, named after it.
+
+#include "cases.h"
+#include "load.h"
+
+#include <stdatomic.h>
+
+enum { MANY = 1024 };
+
+static struct bfs_stat bufs[MANY];
+
+static struct ioq *start(const struct kernel_script *script, size_t threads) {
+    kernel_start(script);
+    struct ioq *ioq = ioq_create(MANY, threads);
+    CHECK(ioq);
+    return ioq;
+}
+
+static struct kernel_counts stop(struct ioq *ioq) {
+    CHECK(!ioq_pop(ioq, true));
+    CHECK_EQ(ioq_capacity(ioq), MANY);
+    ioq_destroy(ioq);
+    struct kernel_counts seen = kernel_stop();
+    CHECK_EQ(seen.submitted, seen.completed);
+    return seen;
+}
+
+static void stat_many(struct ioq *ioq, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &bufs[i], NULL), 0);
+    }
+    ioq_submit(ioq);
+}
+
+static void expect(struct ioq *ioq, size_t count, int result) {
+    for (; count > 0; --count) {
+        struct ioq_ent *ent = ioq_pop(ioq, true);
+        CHECK(ent);
+        CHECK_EQ(ent->result, result);
+        ioq_free(ioq, ent);
+    }
+}
+
+// Submissions
+
+// A short submission leaves the rest in the queue, from where it must be sent again.
+static void what_was_not_taken_is_sent_again(void) {
+    struct kernel_script script = {.rules = {{KERNEL_TAKES, .value = 5}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY, 0);
+    CHECK_EQ(stop(ioq).submitted, MANY);
+}
+
+// A kernel may want completions to be seen before it takes anything, and says EBUSY until then.
+static void completions_are_seen_before_submitting_again(void) {
+    struct kernel_script script = {.version = 0x0512, .rules = {{KERNEL_SUBMIT_FAILS, .value = EBUSY, .ready = 1}}};
+    struct ioq *ioq = start(&script, 1);
+    for (size_t i = 0; i < MANY / 2; ++i) {
+        CHECK_EQ(ioq_nop(ioq, IOQ_NOP_HEAVY, NULL), 0);
+        CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0); // makes the worker send off what it has
+    }
+    expect(ioq, MANY, 0);
+    struct kernel_counts seen = stop(ioq);
+    CHECK_EQ(seen.submitted, MANY / 2);
+    CHECK(seen.enters <= 2 * MANY);
+}
+
+// EAGAIN while much is in flight means to wait for some of it, not to ask again at once, nor to give up.
+static void a_kernel_that_is_full_is_waited_for(void) {
+    struct kernel_script script = {.outside = true, .rules = {{KERNEL_SUBMIT_FAILS, .value = EAGAIN, .busy = 8},
+        {KERNEL_TAKES, .value = 8}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, 256);
+    expect(ioq, 256, 0);
+    struct kernel_counts seen = stop(ioq);
+    CHECK_EQ(seen.submitted, 256);
+    CHECK(seen.enters <= 4 * 256);
+}
+
+// Nothing in flight, and nothing taken: some patience, then plain calls, and the ring is left alone.
+static void a_kernel_that_takes_nothing_is_left_alone(void) {
+    static const int errors[] = {EAGAIN, EBUSY, ENOMEM, EBADF, ENXIO, EPERM, ENOSYS, EOPNOTSUPP};
+    for (size_t i = 0; i < COUNT(errors); ++i) {
+        struct kernel_script script = {.rules = {{KERNEL_ENTER_FAILS, .value = errors[i]}}};
+        struct ioq *ioq = start(&script, 1);
+        for (size_t round = 0; round < 4; ++round) {
+            stat_many(ioq, MANY);
+            expect(ioq, MANY, 0);
+        }
+        struct kernel_counts seen = stop(ioq);
+        CHECK_EQ(seen.submitted, 0);
+        CHECK(seen.enters <= 20);
+    }
+}
+
+// Hundreds of interruptions are no reason to give the ring up.
+static void interruptions_are_no_error(void) {
+    struct kernel_script script = {.rules = {{KERNEL_ENTER_FAILS, .value = EINTR, .count = 700}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY, 0);
+    CHECK_EQ(stop(ioq).submitted, MANY);
+}
+
+// A call that has submitted and was interrupted waiting returns how many it took.
+static void an_interrupted_wait_submits_nothing_twice(void) {
+    struct kernel_script script = {.rules = {{KERNEL_INTERRUPTS, .value = 1}, {KERNEL_HOLDS, .value = 30}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY, 0);
+    CHECK_EQ(stop(ioq).submitted, MANY);
+}
+
+// The queue is cancelled while submissions wait for a kernel that takes none: those have not run, and are not to.
+static struct ioq *to_cancel;
+
+static void cancel_in_enter(unsigned int ring, unsigned int call) {
+    if (ring > 1 && call == 0) {
+        ioq_cancel(to_cancel);
+    }
+}
+
+static void what_no_kernel_took_is_not_run_after_a_cancel(void) {
+    struct kernel_script script = {.entered = cancel_in_enter, .rules = {{KERNEL_SUBMIT_FAILS, .value = EAGAIN}}};
+    to_cancel = start(&script, 1);
+    stat_many(to_cancel, 31);
+    expect(to_cancel, 31, -EINTR);
+    CHECK_EQ(stop(to_cancel).submitted, 0);
+}
+
+// The same when the ring refuses to run them.
+static void what_was_refused_is_not_run_after_a_cancel(void) {
+    struct kernel_script script = {.entered = cancel_in_enter, .rules = {{KERNEL_REFUSES, .value = EACCES}}};
+    to_cancel = start(&script, 1);
+    stat_many(to_cancel, 31);
+    expect(to_cancel, 31, -EINTR);
+    CHECK(stop(to_cancel).submitted > 0);
+}
+
+// Places
+
+// Most requests come and go while a few take long: their places must not be given to others meanwhile.
+static void places_are_not_used_again_while_a_late_completion_names_them(void) {
+    struct kernel_script script = {.order = KERNEL_RANDOM, .seed = 1,
+        .rules = {{KERNEL_HOLDS, .value = 60, .every = 7}}};
+    struct ioq *ioq = start(&script, 1);
+    for (size_t round = 0; round < 4; ++round) {
+        stat_many(ioq, MANY);
+        expect(ioq, MANY, 0);
+    }
+    struct kernel_counts seen = stop(ioq);
+    CHECK_EQ(seen.submitted, 4 * MANY);
+    CHECK(seen.most <= 64);
+}
+
+// A fallback that keeps its place, and with it the statx buffer, has none left after 64 requests.
+static void a_fallback_gives_its_place_and_buffer_back(void) {
+    struct kernel_script script = {.rules = {{KERNEL_REFUSES, .value = ECANCELED}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY, 0);
+    struct kernel_counts seen = stop(ioq);
+    CHECK_EQ(seen.submitted, MANY);
+    CHECK_EQ(seen.refused, MANY);
+}
+
+// Rings and workers
+
+static atomic_uint rings_entered;
+
+static void enter_together(unsigned int ring, unsigned int call) {
+    (void)ring;
+    if (call == 0) {
+        ++rings_entered;
+    }
+    while (rings_entered < 2) {
+        sched_yield();
+    }
+}
+
+// A queue whose later workers do not know what the first found out never uses their rings.
+static void each_worker_uses_its_ring(void) {
+    struct kernel_script script = {.entered = enter_together};
+    rings_entered = 0;
+    struct ioq *ioq = start(&script, 2);
+    stat_many(ioq, MANY);
+    // A caller that sleeps starts nobody; so this one polls until both are there.
+    size_t popped = 0;
+    for (; rings_entered < 2; sched_yield()) {
+        struct ioq_ent *ent = ioq_pop(ioq, false);
+        popped += ent != NULL;
+        ioq_free(ioq, ent);
+    }
+    expect(ioq, MANY - popped, 0);
+    struct kernel_counts seen = stop(ioq);
+    CHECK_EQ(seen.rings, 3);
+    CHECK_EQ(rings_entered, 2);
+    CHECK_EQ(seen.submitted, MANY);
+}
+
+// An operation that a ring refuses is known to it from then on, and costs it no other.
+static void a_refused_operation_is_not_tried_again(void) {
+    struct kernel_script script = {.rules = {{KERNEL_REFUSES, .value = EOPNOTSUPP, .ops = KERNEL_STATX}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY, 0);
+    struct kernel_counts seen = kernel_seen();
+    CHECK(seen.refused > 0 && seen.refused <= 64);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY, 0);
+    CHECK_EQ(kernel_seen().refused, seen.refused);
+    CHECK_EQ(ioq_nop(ioq, IOQ_NOP_HEAVY, NULL), 0);
+    expect(ioq, 1, 0);
+    CHECK_EQ(stop(ioq).submitted, seen.submitted + 1);
+}
+
+// A file that may not be opened says nothing about the ring.
+static void an_answer_that_plain_calls_give_too_is_no_refusal(void) {
+    struct kernel_script script = {.order = KERNEL_FORWARD};
+    char path[PATH_MAX];
+    int fd = temp_dir(path);
+    CHECK_EQ(mkdirat(fd, "forbidden", 0), 0);
+    become_nobody();
+    struct ioq *ioq = start(&script, 1);
+    for (size_t i = 0; i < 200; ++i) {
+        struct bfs_dir *dir = bfs_allocdir();
+        CHECK(dir);
+        CHECK_EQ(ioq_opendir(ioq, dir, fd, "forbidden", 0, NULL), 0);
+        expect(ioq, 1, -EACCES);
+        free(dir);
+    }
+    CHECK_EQ(stop(ioq).submitted, 200);
+    CHECK_EQ(close(fd), 0);
+}
+
+// Descriptors
+
+// openat() in a kernel thread can be interrupted, where the library's own call would be repeated. To the caller, EINTR
+// means cancelled.
+static void an_interrupted_request_is_run_again(void) {
+    struct kernel_script script = {.rules = {{KERNEL_ANSWERS, .value = EINTR, .ops = KERNEL_STATX | KERNEL_OPENAT}}};
+    struct ioq *ioq = start(&script, 1);
+    struct bfs_dir *dir = bfs_allocdir();
+    CHECK(dir);
+    CHECK_EQ(ioq_opendir(ioq, dir, AT_FDCWD, "/", 0, NULL), 0);
+    CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &bufs[0], NULL), 0);
+    expect(ioq, 2, 0);
+    CHECK_EQ(bfs_closedir(dir), 0);
+    free(dir);
+    CHECK_EQ(stop(ioq).submitted, 2);
+}
+
+// The descriptor is gone, whatever close() says, and its number may be somebody else's already. Some of these could also
+// be a refusal of the ring to close anything, but are the file system's answer here.
+static void a_close_that_failed_is_not_repeated(void) {
+    static const int errors[] = {EIO, EINTR, EDQUOT, ENOSPC, EACCES, EPERM, EINVAL, ENOSYS, EOPNOTSUPP};
+    for (size_t i = 0; i < COUNT(errors); ++i) {
+        struct kernel_script script = {.rules = {{KERNEL_ANSWERS, .value = errors[i], .count = 1, .ops = KERNEL_CLOSE}}};
+        struct ioq *ioq = start(&script, 1);
+        int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+        CHECK(fd >= 0);
+        CHECK_EQ(ioq_close(ioq, fd, NULL), 0);
+        expect(ioq, 1, -errors[i]);
+        // Nor does the ring stop closing.
+        for (int j = 0; j < 3; ++j) {
+            CHECK_EQ(ioq_close(ioq, fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 200), NULL), 0);
+            expect(ioq, 1, 0);
+        }
+        CHECK(stop(ioq).submitted >= 4);
+    }
+}
+
+// A close that the ring did refuse is done by a plain call.
+static void a_refused_close_closes(void) {
+    static const int errors[] = {EACCES, EPERM, EINVAL, ENOSYS, EOPNOTSUPP, ECANCELED};
+    for (size_t i = 0; i < COUNT(errors); ++i) {
+        struct kernel_script script = {.rules = {{KERNEL_REFUSES, .value = errors[i], .ops = KERNEL_CLOSE}}};
+        struct ioq *ioq = start(&script, 1);
+        for (int j = 0; j < 10; ++j) {
+            int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+            CHECK_EQ(ioq_close(ioq, fd, NULL), 0);
+            expect(ioq, 1, 0);
+            CHECK_ERRNO(fcntl(fd, F_GETFD), EBADF);
+        }
+        CHECK(stop(ioq).submitted > 0);
+    }
+}
+
+// A ring cannot close a ring: the kernel says EBADF.
+static void a_ring_of_the_programs_own_is_closed(void) {
+    struct kernel_script script = {.order = KERNEL_FORWARD};
+    struct ioq *ioq = start(&script, 1);
+    struct io_uring_params params = {0};
+    long fd = syscall(SYS_io_uring_setup, 4, &params);
+    CHECK(fd >= 0);
+    CHECK_EQ(ioq_close(ioq, (int)fd, NULL), 0);
+    expect(ioq, 1, 0);
+    CHECK_ERRNO(fcntl((int)fd, F_GETFD), EBADF);
+    CHECK(stop(ioq).submitted > 0);
+}
+
+// Directories that the ring opens for a queue that was cancelled meanwhile: nobody else closes them.
+static unsigned int cancel_call;
+
+static void cancel_at_call(unsigned int ring, unsigned int call) {
+    if (ring > 1 && call == cancel_call) {
+        ioq_cancel(to_cancel);
+    }
+}
+
+static void what_the_ring_opened_is_closed_after_a_cancel(void) {
+    enum { DIRS = 60 };
+    for (cancel_call = 0; cancel_call < 20; ++cancel_call) {
+        struct kernel_script script = {.entered = cancel_at_call,
+            .rules = {{KERNEL_TAKES, .value = 5}, {KERNEL_HOLDS, .value = 3, .every = 2}}};
+        to_cancel = start(&script, 1);
+        for (size_t i = 0; i < DIRS; ++i) {
+            struct bfs_dir *dir = bfs_allocdir();
+            CHECK(dir);
+            if (ioq_opendir(to_cancel, dir, AT_FDCWD, "/", 0, dir) != 0) {
+                CHECK_EQ(errno, EINTR);
+                free(dir);
+            }
+        }
+        struct ioq_ent *ent;
+        while ((ent = ioq_pop(to_cancel, true))) {
+            CHECK(ent->result == 0 || ent->result == -EINTR);
+            if (ent->result == 0) {
+                CHECK_EQ(bfs_closedir(ent->ptr), 0);
+            }
+            free(ent->ptr);
+            ioq_free(to_cancel, ent);
+        }
+        CHECK(stop(to_cancel).submitted > 0);
+    }
+}
+
+int main(int argc, char *argv[]) {
+    static const struct named_case cases[] = {
+        CASE(what_was_not_taken_is_sent_again),
+        CASE(completions_are_seen_before_submitting_again),
+        CASE(a_kernel_that_is_full_is_waited_for),
+        CASE(a_kernel_that_takes_nothing_is_left_alone),
+        CASE(interruptions_are_no_error),
+        CASE(an_interrupted_wait_submits_nothing_twice),
+        CASE(what_no_kernel_took_is_not_run_after_a_cancel),
+        CASE(what_was_refused_is_not_run_after_a_cancel),
+        CASE(places_are_not_used_again_while_a_late_completion_names_them),
+        CASE(a_fallback_gives_its_place_and_buffer_back),
+        CASE(each_worker_uses_its_ring),
+        CASE(a_refused_operation_is_not_tried_again),
+        CASE(an_answer_that_plain_calls_give_too_is_no_refusal),
+        CASE(an_interrupted_request_is_run_again),
+        CASE(a_close_that_failed_is_not_repeated),
+        CASE(a_refused_close_closes),
+        CASE(a_ring_of_the_programs_own_is_closed),
+        CASE(what_the_ring_opened_is_closed_after_a_cancel),
+    };
+    return run_cases(argc, argv, cases, COUNT(cases));
+}
