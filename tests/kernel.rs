@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-const PROGRAMS: [&str; 1] = ["regressions"];
+const PROGRAMS: [&str; 4] = ["scripts", "regressions", "hosts", "random"];
 
 /// The kernel, which is part of each program.
 const KERNEL: &str = "kernel";
