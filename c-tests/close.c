@@ -48,6 +48,15 @@ static void bad_fd(struct ioq *ioq) {
     CHECK_EQ(close_by(ioq, fd), -EBADF);
 }
 
+// A ring cannot close a ring. To the caller that must make no difference.
+static void a_ring(struct ioq *ioq) {
+    uint32_t params[30] = {0}; // struct io_uring_params
+    long fd = syscall(SYS_io_uring_setup, 2, params);
+    if (fd >= 0) {
+        CHECK_EQ(close_by(ioq, (int)fd), 0);
+    }
+}
+
 // A descriptor that does not exist takes none of its neighbours with it.
 static void several(struct ioq *ioq) {
     int fds[5];
@@ -68,6 +77,7 @@ int main(void) {
     RUN_EACH_WAY(success);
     RUN_EACH_WAY(a_duplicate);
     RUN_EACH_WAY(bad_fd);
+    RUN_EACH_WAY(a_ring);
     RUN_EACH_WAY(several);
     return 0;
 }
