@@ -32,7 +32,7 @@ static struct kernel_rule call_rule(const struct kernel_script *script) {
     case 1:
         rule.event = KERNEL_ENTER_FAILS;
         rule.value = one_of(errors, COUNT(errors));
-        if (rule.count == 0 && (!script->outside || script->version >= 0x0601)) {
+        if (rule.count == 0 && !script->outside) {
             rule.count = 20;
         }
         break;

@@ -94,6 +94,22 @@ static void a_kernel_that_takes_nothing_is_left_alone(void) {
     }
 }
 
+// What is in flight comes back though every call fails from then on, without another. A ring that is set up so that only
+// calls bring completions would wait for ever.
+static void what_is_in_flight_comes_back_without_further_calls(void) {
+    struct kernel_script script = {.outside = true, .rules = {{KERNEL_ENTER_FAILS, .value = EPERM, .from = 1}}};
+    struct ioq *ioq = start(&script, 1);
+    for (size_t i = 0; i < MANY; ++i) {
+        if (i % 16 == 15) {
+            CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0); // makes the worker send off what it has
+        } else {
+            CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &bufs[i], NULL), 0);
+        }
+    }
+    expect(ioq, MANY, 0);
+    CHECK(stop(ioq).submitted > 0);
+}
+
 // Hundreds of interruptions are no reason to give the ring up.
 static void interruptions_are_no_error(void) {
     struct kernel_script script = {.rules = {{KERNEL_ENTER_FAILS, .value = EINTR, .count = 700}}};
@@ -342,6 +358,7 @@ int main(int argc, char *argv[]) {
         CASE(completions_are_seen_before_submitting_again),
         CASE(a_kernel_that_is_full_is_waited_for),
         CASE(a_kernel_that_takes_nothing_is_left_alone),
+        CASE(what_is_in_flight_comes_back_without_further_calls),
         CASE(interruptions_are_no_error),
         CASE(an_interrupted_wait_submits_nothing_twice),
         CASE(what_no_kernel_took_is_not_run_after_a_cancel),
