@@ -12,9 +12,12 @@ enum { MANY = 200 };
 
 static struct bfs_dir dirs[MANY];
 
-static struct ioq *start(void) {
-    struct kernel_script script = {.order = KERNEL_RANDOM, .rules = {{KERNEL_HOLDS, .value = 2, .every = 3}}};
-    kernel_start(&script);
+static const struct kernel_script late = {
+    .order = KERNEL_RANDOM, .rules = {{KERNEL_HOLDS, .value = 2, .every = 3}}};
+static const struct kernel_script broken = {.rules = {{KERNEL_ENTER_FAILS, .value = EBADF}}};
+
+static struct ioq *start(const struct kernel_script *script) {
+    kernel_start(script);
     struct ioq *ioq = ioq_create(MANY, 1);
     CHECK(ioq);
     make_tree();
@@ -47,7 +50,7 @@ static void open_many(struct ioq *ioq) {
 
 // The descriptor that the ring has opened is nobody's then.
 static void a_descriptor_is_closed_when_opening_fails_after_the_ring_opened_it(void) {
-    struct ioq *ioq = start();
+    struct ioq *ioq = start(&late);
     host_errors.opendir = ENOMEM;
     open_many(ioq);
     expect(ioq, -ENOMEM);
@@ -56,7 +59,7 @@ static void a_descriptor_is_closed_when_opening_fails_after_the_ring_opened_it(v
 }
 
 static void a_directory_is_opened_though_it_cannot_be_read_ahead(void) {
-    struct ioq *ioq = start();
+    struct ioq *ioq = start(&late);
     host_errors.polldir = EIO;
     open_many(ioq);
     expect(ioq, 0);
@@ -68,7 +71,7 @@ static void a_directory_is_opened_though_it_cannot_be_read_ahead(void) {
 
 // Then it is closed as a whole, by a plain call, once.
 static void a_directory_that_cannot_be_unwrapped_is_closed(void) {
-    struct ioq *ioq = start();
+    struct ioq *ioq = start(&late);
     host_errors.unwrapdir = ENOTSUP;
     for (size_t i = 0; i < MANY; ++i) {
         CHECK_EQ(bfs_opendir(&dirs[i], root_fd, "sub", 0), 0);
@@ -83,7 +86,7 @@ static void a_directory_that_cannot_be_unwrapped_is_closed(void) {
 
 // What unwrapping left is closed through the ring, once.
 static void a_directory_that_can_be_unwrapped_is_closed(void) {
-    struct ioq *ioq = start();
+    struct ioq *ioq = start(&late);
     for (size_t i = 0; i < MANY; ++i) {
         CHECK_EQ(bfs_opendir(&dirs[i], root_fd, "sub", 0), 0);
     }
@@ -96,12 +99,38 @@ static void a_directory_that_can_be_unwrapped_is_closed(void) {
     stop(ioq, MANY);
 }
 
+// Requests that no kernel took are run one by one, and the first that is done is not to wait for one that hangs.
+static void what_is_done_is_delivered_though_the_next_hangs(void) {
+    struct ioq *ioq = start(&broken);
+    gate_set(true);
+    for (size_t i = 0; i < 5; ++i) {
+        CHECK_EQ(ioq_close(ioq, fcntl(root_fd, F_DUPFD_CLOEXEC, 0), NULL), 0);
+    }
+    dirs[0] = (struct bfs_dir){.magic = 0};
+    CHECK_EQ(ioq_opendir(ioq, &dirs[0], root_fd, "sub", 0, NULL), 0);
+    for (size_t i = 0; i < 6; ++i) {
+        struct ioq_ent *ent;
+        while (!(ent = ioq_pop(ioq, false))) {
+            sched_yield();
+        }
+        CHECK_EQ(ent->op, i < 5 ? IOQ_CLOSE : IOQ_OPENDIR);
+        CHECK_EQ(ent->result, 0);
+        ioq_free(ioq, ent);
+        if (i == 4) {
+            gate_set(false);
+        }
+    }
+    CHECK_EQ(bfs_closedir(&dirs[0]), 0);
+    stop(ioq, 0);
+}
+
 int main(int argc, char *argv[]) {
     static const struct named_case cases[] = {
         CASE(a_descriptor_is_closed_when_opening_fails_after_the_ring_opened_it),
         CASE(a_directory_is_opened_though_it_cannot_be_read_ahead),
         CASE(a_directory_that_cannot_be_unwrapped_is_closed),
         CASE(a_directory_that_can_be_unwrapped_is_closed),
+        CASE(what_is_done_is_delivered_though_the_next_hangs),
     };
     return run_cases(argc, argv, cases, COUNT(cases));
 }

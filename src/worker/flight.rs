@@ -83,10 +83,11 @@ impl Flights {
 
     /// Whether finishing this request, with this result, may take long.
     pub fn is_long(&self, place: u64, result: c_int) -> bool {
-        let span = self.places[place as usize].span.as_ref();
-        // SAFETY: this thread owns the span.
-        let op = span.map(|span| unsafe { span.entry(0).as_ref() }.op);
-        op == Some(ioq_op::IOQ_OPENDIR) && result >= 0 || may_be_refusal(-result)
+        self.places[place as usize].span.as_ref().is_some_and(|span| {
+            // SAFETY: this thread owns the span.
+            let ent = unsafe { span.entry(0).as_ref() };
+            if result < 0 { is_worth_a_retry(ent, -result) } else { ent.op == ioq_op::IOQ_OPENDIR }
+        })
     }
 
     /// Finishes the request that `place` stands for, whose submission ended with `result`; or makes another submission
@@ -151,6 +152,21 @@ enum Landing {
 /// restrictions, security modules, kernels without the operation, workers that were taken away.
 fn may_be_refusal(errno: c_int) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM | libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::ECANCELED)
+}
+
+/// Whether a request that failed so in the ring may have another answer from plain calls.
+fn is_worth_a_retry(ent: &ioq_ent, errno: c_int) -> bool {
+    may_be_refusal(errno)
+        || match ent.op {
+            // A ring closes no ring.
+            ioq_op::IOQ_CLOSE => errno == libc::EBADF,
+            // It was a thread of the kernel's that was interrupted. To the caller, this would mean cancelled.
+            ioq_op::IOQ_OPENDIR | ioq_op::IOQ_STAT if errno == libc::EINTR => true,
+            // Only the provider knows which flags make it try the link itself.
+            // SAFETY: the arguments of this operation.
+            ioq_op::IOQ_STAT => matches!(errno, libc::ENOENT | libc::ENOTDIR) && unsafe { ent.args.stat.flags } != 0,
+            _ => false,
+        }
 }
 
 /// Whether this is an open descriptor.
@@ -252,23 +268,22 @@ impl Flight {
     /// As for `land`.
     unsafe fn retry(&mut self, shared: &Shared, ent: &mut ioq_ent) -> Landing {
         let failed = ent.result;
+        if !is_worth_a_retry(ent, -failed) {
+            return Landing::Done;
+        }
         let refused = may_be_refusal(-failed);
-        // SAFETY: `op` says which arguments were written.
-        let again = unsafe {
-            match ent.op {
-                // This descriptor may be closed all the same, if that is the file system's answer (NFS and FUSE have any),
-                // and its number somebody else's by now. What was cancelled did not run.
-                ioq_op::IOQ_CLOSE if refused && failed != -libc::ECANCELED => return Landing::Doubtful,
-                // A ring closes no ring.
-                ioq_op::IOQ_CLOSE if failed == -libc::EBADF => is_ring(ent.args.close.fd),
-                // Only the provider knows which flags make it try the link itself.
-                ioq_op::IOQ_STAT if matches!(-failed, libc::ENOENT | libc::ENOTDIR) => ent.args.stat.flags != 0,
-                // It was a thread of the kernel's that was interrupted. To the caller, this would mean cancelled.
-                ioq_op::IOQ_STAT | ioq_op::IOQ_OPENDIR if failed == -libc::EINTR => true,
-                _ => refused,
+        if ent.op == ioq_op::IOQ_CLOSE {
+            // This descriptor may be closed all the same, if that is the file system's answer (NFS and FUSE have any), and
+            // its number somebody else's by now. What was cancelled did not run.
+            if refused && failed != -libc::ECANCELED {
+                return Landing::Doubtful;
             }
-        };
-        if !again || shared.check_cancel(ent) {
+            // SAFETY: the arguments of this operation.
+            if !refused && !is_ring(unsafe { ent.args.close.fd }) {
+                return Landing::Done;
+            }
+        }
+        if shared.check_cancel(ent) {
             return Landing::Done;
         }
         // SAFETY: passed on to the caller.

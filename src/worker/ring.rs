@@ -261,7 +261,9 @@ impl<'a> Session<'a> {
     fn give_up(&mut self, unsent: usize) {
         self.broken = true;
         while let Some(span) = self.ring.flights.recall(self.shared, unsent as u64) {
+            // The next may take long.
             self.done.add(self.shared, span);
+            self.done.deliver(self.shared);
         }
     }
 
