@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -150,6 +151,27 @@ static inline int ring_errno(void) {
     return 0;
 }
 
+// 0 if this process may use its rings, or the reason why not. (No ring is given; one that is would be another error.)
+static inline int ring_use_errno(void) {
+    int error = syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0) < 0 ? errno : 0;
+    return error == EBADF ? ring_errno() : error;
+}
+
+// Whether statx() is refused to this process, as by an old kernel or a filter.
+static inline bool statx_refused(void) {
+    struct statx sx;
+    return syscall(SYS_statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, &sx) != 0;
+}
+
+// Call this first in a program that opens so many files at once.
+static inline void need_fds(rlim_t count) {
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur < count) {
+        skip("the test itself opens more files than it may");
+    }
+}
+
 static inline bool backend_is(const char *name) {
     const char *backend = getenv("IOQ_BACKEND");
     return strcmp(backend ? backend : "auto", name) == 0;
@@ -245,11 +267,14 @@ static inline int in_child(void (*function)(void)) {
     return status;
 }
 
-// For good, makes this process one that file permissions bind.
+// For good, makes this process one that file permissions bind. Limits may keep it from having rings.
 static inline void become_nobody(void) {
     if (geteuid() == 0) {
         CHECK_EQ(setgid(65534), 0);
         CHECK_EQ(setuid(65534), 0);
+        if (ring_errno() != 0 && backend_is("uring")) {
+            CHECK_EQ(unsetenv("IOQ_BACKEND"), 0);
+        }
     }
 }
 

@@ -211,8 +211,11 @@ impl StatOps {
     }
 
     /// What something else than `stat()`, such as a ring, passes to `statx()` for these `enum bfs_stat_flags`: flags and
-    /// mask. None if the provider could not use the result.
+    /// mask. None if the provider could not use the result, or could not call `statx()` itself.
     pub fn statx_args(&self, flags: c_uint) -> Option<(c_int, c_uint)> {
+        if stat::does_without_statx() {
+            return None;
+        }
         let Some(host) = &self.0 else {
             return Some((stat::statx_flags(flags), stat::STATX_MASK));
         };

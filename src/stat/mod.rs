@@ -9,7 +9,7 @@ mod convert;
 mod query;
 
 pub use convert::{STATX_MASK, follows_if_it_can, statx_flags};
-pub use query::{convert, stat};
+pub use query::{convert, does_without_statx, stat};
 
 use crate::errno::{self, Errno};
 use libc::{

@@ -7,7 +7,7 @@ use crate::errno::Errno;
 use libc::{c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Stats a file.
 ///
@@ -45,20 +45,36 @@ pub unsafe fn convert(dest: *mut entry::bfs_stat, src: &libc::statx) -> Result<(
     from_statx(src).map(|stat| unsafe { dest.write(stat) })
 }
 
+/// What is known of `statx()` in this process: one of the three below.
+static STATX: AtomicU8 = AtomicU8::new(UNTRIED);
+const UNTRIED: u8 = 0;
+const ALLOWED: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// Whether this process does without `statx()`. Then rings must do without it too, although no filter reaches there: the
+/// ID of a file's mount, its birth time and attributes must not depend on who looked.
+pub fn does_without_statx() -> bool {
+    let mut known = STATX.load(Ordering::Relaxed);
+    if known == UNTRIED {
+        known = if statx_is_refused() { REFUSED } else { ALLOWED };
+        STATX.store(known, Ordering::Relaxed);
+    }
+    known == REFUSED
+}
+
 /// Asks by the best system call there is.
 ///
 /// # Safety
 ///
 /// `path` must be a string.
 unsafe fn query(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<bfs_stat, Errno> {
-    /// Whether this system does without `statx()`.
-    static REFUSED: AtomicBool = AtomicBool::new(false);
-
     // SAFETY: passed on to the caller.
     unsafe {
-        if !REFUSED.load(Ordering::Relaxed) {
+        if STATX.load(Ordering::Relaxed) != REFUSED {
             match by_statx(dfd, path, at_flags) {
-                Err(Errno(libc::ENOSYS | libc::EPERM)) if statx_is_refused() => REFUSED.store(true, Ordering::Relaxed),
+                Err(Errno(libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP)) if statx_is_refused() => {
+                    STATX.store(REFUSED, Ordering::Relaxed);
+                }
                 result => return result,
             }
         }
@@ -96,11 +112,11 @@ pub unsafe fn by_fstatat(dfd: c_int, path: *const c_char, at_flags: c_int) -> Re
 }
 
 /// Whether it was the system that refused `statx()`, and not a file: kernels before 4.11 do, with `ENOSYS`, and so do
-/// containers whose filter does not know it, some of them with `EPERM`. Those do so whatever the arguments, while a
-/// kernel that has the call finds fault with these.
+/// containers whose filter does not know it, some of them with `EPERM` or `EOPNOTSUPP`. Those do so whatever the
+/// arguments, while a kernel that has the call finds fault with these.
 fn statx_is_refused() -> bool {
     let null = ptr::null_mut::<c_char>();
     // SAFETY: the kernel checks every pointer, and NULL is none that it would write to.
     let ret = unsafe { libc::syscall(libc::SYS_statx, -1, null, 0, 0, null) };
-    ret < 0 && matches!(Errno::last(), Errno(libc::ENOSYS | libc::EPERM))
+    ret < 0 && matches!(Errno::last(), Errno(libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP))
 }
