@@ -113,25 +113,35 @@ impl Flights {
         Ok(span)
     }
 
-    /// Takes back one of the last `unsent` submissions, which the kernel never saw, and runs it by plain calls.
-    pub fn recall(&mut self, shared: &Shared, unsent: u64) -> Option<Span> {
+    /// Takes back one of the last `unsent` submissions, which the kernel never saw.
+    pub fn recall(&mut self, shared: &Shared, unsent: u64) -> Option<Recalled> {
         let sent = self.made - unsent;
         let place = self.places.iter().position(|f| f.span.is_some() && f.number >= sent)?;
         let flight = &mut self.places[place];
         let span = flight.span.take()?;
+        self.free.push(place as u8);
         // SAFETY: this thread owns the span, and the kernel knows nothing of it.
         unsafe {
             let ent = span.entry(0).as_mut();
             if std::mem::take(&mut flight.on_trial) {
                 // That cannot be tried any more. What is still open was hardly closed.
                 flight.judge(shared, ent, if is_open(ent.args.close.fd) { ent.result } else { -libc::EBADF });
-            } else if !shared.check_cancel(ent) {
+            } else if ent.op == ioq_op::IOQ_CLOSEDIR {
                 flight.run_plain(shared, ent);
+            } else {
+                return Some(Recalled::Untouched(span));
             }
         }
-        self.free.push(place as u8);
-        Some(span)
+        Some(Recalled::Done(span))
     }
+}
+
+/// A request whose submission was taken back.
+pub enum Recalled {
+    /// It is as if it had never been in the ring's hands.
+    Untouched(Span),
+    /// It was half done, and has been finished.
+    Done(Span),
 }
 
 fn bit(op: ioq_op) -> u32 {

@@ -6,9 +6,9 @@
 //! - never more is in flight than the completion queue holds, so no completion is dropped;
 //! - a place in `Flights`, with the buffer that the kernel writes to, is free again only when its completion was seen;
 //! - a submission that the kernel has not taken is still in the queue, and is sent again. If the kernel takes none at
-//!   all, what it has not seen is run by plain calls, and the ring is given up.
+//!   all, the ring is given up, and what it has not seen goes back to the others, to be run by plain calls.
 
-use super::flight::Flights;
+use super::flight::{Flights, Recalled};
 use crate::block::Span;
 use crate::errno::Errno;
 use crate::hand::Hand;
@@ -167,7 +167,6 @@ impl<'a> Session<'a> {
                 Ok(submission) => {
                     self.ring.push(&submission);
                     self.policy.ran_in_ring(1);
-                    Counters::add(&self.shared.counters[self.member.index()].ring, 1);
                 }
                 Err(span) => self.run_plain(span),
             }
@@ -230,8 +229,9 @@ impl<'a> Session<'a> {
                 (ring.len(), self.ring.flights.len() - ring.len())
             };
             let want = if self.ring.ring.completion().is_empty() { 1 } else { 0 };
-            match self.ring.ring.submit_and_wait(want) {
-                Ok(sent) if sent > 0 || unsent == 0 => return,
+            let result = self.ring.ring.submit_and_wait(want);
+            match &result {
+                Ok(sent) if *sent > 0 || unsent == 0 => return,
                 Err(e) if e.raw_os_error() == Some(libc::EINTR) => return,
                 _ if !self.ring.ring.completion().is_empty() => return,
                 _ if waiting > 0 => {
@@ -241,7 +241,7 @@ impl<'a> Session<'a> {
                     }
                     std::thread::sleep(PAUSE);
                 }
-                _ if patience > 0 => {
+                _ if patience > 0 && may_pass(&result) => {
                     patience -= 1;
                     std::thread::sleep(PAUSE);
                 }
@@ -257,13 +257,18 @@ impl<'a> Session<'a> {
         unsafe { self.ring.ring.submitter().enter::<libc::sigset_t>(0, 1, GETEVENTS, None) }
     }
 
-    /// The kernel takes no submissions, and has none: does them by plain calls.
+    /// The kernel takes no submissions, and has none. All of them become pending again, lest one that hangs hold up the
+    /// others.
     fn give_up(&mut self, unsent: usize) {
         self.broken = true;
-        while let Some(span) = self.ring.flights.recall(self.shared, unsent as u64) {
-            // The next may take long.
-            self.done.add(self.shared, span);
-            self.done.deliver(self.shared);
+        while let Some(recalled) = self.ring.flights.recall(self.shared, unsent as u64) {
+            match recalled {
+                Recalled::Untouched(span) => drop(self.shared.send(span)),
+                Recalled::Done(span) => {
+                    Counters::add(&self.shared.counters[self.member.index()].plain, 1);
+                    self.done.add(self.shared, span);
+                }
+            }
         }
     }
 
@@ -290,10 +295,19 @@ impl<'a> Session<'a> {
 
     fn finish(&mut self, place: u64, result: i32) {
         match self.ring.flights.complete(self.shared, place, result) {
-            Ok(span) => self.done.add(self.shared, span),
+            Ok(span) => {
+                Counters::add(&self.shared.counters[self.member.index()].ring, 1);
+                self.done.add(self.shared, span);
+            }
             Err(submission) => self.ring.push(&submission),
         }
     }
+}
+
+/// Whether the kernel, which did not take anything, may do so later: it is short of something.
+fn may_pass(result: &io::Result<usize>) -> bool {
+    let error = result.as_ref().err().and_then(io::Error::raw_os_error);
+    matches!(error, None | Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }
 
 /// Finished requests, collected to be delivered together.
