@@ -5,6 +5,7 @@
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
+# make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 
@@ -88,6 +89,7 @@ test: all
 	tests/all.sh check-rust check-loom check-du lint
 
 .PHONY: check-rust check-loom check-shuttle check-kernel check-du check-valgrind lint
+.PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -108,6 +110,9 @@ check-valgrind:
 check-kernel:
 	tests/setup.sh
 	$(CARGO) test $(CARGOFLAGS) --test kernel
+check-refusal:
+	tests/setup.sh
+	IOQ_TEST_CONDITIONS=refusal $(CARGO) test $(CARGOFLAGS) --test c_programs
 
 lint:
 	$(CARGO) fmt --check

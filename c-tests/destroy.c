@@ -218,6 +218,7 @@ static void any_moment(void) {
 }
 
 int main(void) {
+    need_fds(256);
     root_fd = temp_dir(root);
     DESTROY_EACH_WAY(unused);
     DESTROY_EACH_WAY(cancelled);

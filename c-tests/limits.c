@@ -5,7 +5,6 @@
 
 #include <ioq/dir.h>
 #include <ioq/stat.h>
-#include <sys/resource.h>
 
 enum { DEPTH = 64 };
 
@@ -17,6 +16,7 @@ static void fill_gaps(void) {
     for (int i = 0; i < 1024; ++i) {
         top = fcntl(i, F_GETFD) >= 0 ? i : top;
     }
+    need_fds((rlim_t)top + 32); // inherited ones may be beyond the limit already
     while ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) < top) {
         CHECK(fd >= 0);
     }

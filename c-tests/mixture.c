@@ -228,6 +228,7 @@ static void polling(void) {
 }
 
 int main(void) {
+    need_fds(256);
     root_fd = temp_dir(root);
     for (size_t i = 0; i < FILES; ++i) {
         char name[32];

@@ -1,7 +1,8 @@
 //! The programs under `c-tests/`, each compiled as any user of the installed library would, and run on every backend.
 //!
 //! A program's exit status says whether it passed (0), or could not be run here (77, with the reason in its last line).
-//! `IOQ_TEST_WRAPPER` names a command to run each program with, such as valgrind.
+//! `IOQ_TEST_WRAPPER` names a command to run each program with, such as valgrind. `IOQ_TEST_CONDITIONS=refusal` runs
+//! them where system calls are refused and resources are scarce.
 
 mod common;
 
@@ -13,10 +14,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::ptr;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::available_parallelism;
 
-/// The launcher for [`Condition::Refused`].
+/// The launcher of programs to which something is refused.
 const LAUNCHER: &str = "refuse";
 
 /// Programs for which it matters how they are linked: those that have functions of their own, or find the library's.
@@ -24,20 +26,54 @@ const ALSO_STATIC: [&str; 9] =
     ["host_all", "host_dir", "host_errors", "host_least", "host_old", "host_stat", "opendir", "secure", "stat"];
 
 /// What a program runs under.
-#[derive(Clone, Copy)]
-enum Condition {
-    /// With a backend chosen by name, or by default.
-    Backend(&'static str),
-    /// By default, where the kernel refuses to set up an io_uring.
-    Refused,
+struct Condition {
+    name: &'static str,
+    /// The value of `IOQ_BACKEND`, if there is any.
+    backend: Option<&'static str>,
+    /// What the launcher is to refuse.
+    refused: &'static [&'static str],
 }
 
-const CONDITIONS: [(&str, Condition); 4] = [
-    ("auto", Condition::Backend("auto")),
-    ("uring", Condition::Backend("uring")),
-    ("sync", Condition::Backend("sync")),
-    ("refused", Condition::Refused),
+const fn condition(name: &'static str, backend: Option<&'static str>, refused: &'static [&'static str]) -> Condition {
+    Condition { name, backend, refused }
+}
+
+const USUAL: &[Condition] = &[
+    condition("auto", Some("auto"), &[]),
+    condition("uring", Some("uring"), &[]),
+    condition("sync", Some("sync"), &[]),
+    condition("refused", None, &["io_uring_setup=EPERM"]),
 ];
+
+/// Everything that a container, an old kernel or a poor one may refuse. Where rings are refused in part, or not at all,
+/// programs insist on them, because by default few requests of theirs would come near one.
+const REFUSAL: &[Condition] = &[
+    condition("setup-enosys", None, &["io_uring_setup=ENOSYS"]),
+    condition("setup-eopnotsupp", None, &["io_uring_setup=EOPNOTSUPP"]),
+    condition("enter-eperm", Some("uring"), &["io_uring_enter=EPERM"]),
+    condition("enter-enosys", Some("uring"), &["io_uring_enter=ENOSYS"]),
+    condition("enter-eopnotsupp", Some("uring"), &["io_uring_enter=EOPNOTSUPP"]),
+    condition("register-eperm", Some("uring"), &["io_uring_register=EPERM"]),
+    condition("register-enosys", Some("uring"), &["io_uring_register=ENOSYS"]),
+    condition("register-eopnotsupp", Some("uring"), &["io_uring_register=EOPNOTSUPP"]),
+    condition("statx-eperm", Some("uring"), &["statx=EPERM"]),
+    condition("statx-enosys", Some("uring"), &["statx=ENOSYS"]),
+    condition("statx-eopnotsupp", Some("uring"), &["statx=EOPNOTSUPP"]),
+    condition("nothing-new", None, &["io_uring_setup=ENOSYS", "statx=ENOSYS"]),
+    condition("few-fds", Some("uring"), &["fds=64"]),
+    condition("little-memory", None, &["memory=128"]),
+    condition("little-memory-uring", Some("uring"), &["memory=128"]),
+    condition("no-memlock", Some("uring"), &["memlock=0"]),
+];
+
+/// The set of conditions that `IOQ_TEST_CONDITIONS` names.
+fn conditions() -> Result<&'static [Condition], String> {
+    match env::var("IOQ_TEST_CONDITIONS").as_deref() {
+        Err(_) => Ok(USUAL),
+        Ok("refusal") => Ok(REFUSAL),
+        Ok(other) => Err(format!("IOQ_TEST_CONDITIONS={other}: there is only \"refusal\"")),
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Link {
@@ -50,22 +86,32 @@ fn main() -> ExitCode {
     // Most programs have many threads of their own.
     args.test_threads.get_or_insert_with(|| available_parallelism().map_or(1, |n| n.get().min(4)));
 
-    let names = match program_names() {
-        Ok(names) => names,
+    let mut trials = match trials() {
+        Ok(trials) => trials,
         Err(e) => {
             eprintln!("c-tests: {e}");
             return ExitCode::FAILURE;
         }
     };
-    let mut trials: Vec<_> = names.iter().map(|name| other_compiler(name)).collect();
-    for name in names {
-        if ALSO_STATIC.contains(&name.as_str()) {
-            trials.extend(run_trials(Program::new(&name, Link::Static)));
-        }
-        trials.extend(run_trials(Program::new(&name, Link::Shared)));
-    }
     trials.sort_by(|a, b| a.name().cmp(b.name()));
     libtest_mimic::run(&args, trials).exit_code()
+}
+
+fn trials() -> Result<Vec<Trial>, String> {
+    let conditions = conditions()?;
+    let usual = ptr::eq(conditions, USUAL);
+    let mut trials = vec![];
+    for name in program_names().map_err(|e| e.to_string())? {
+        // How a program is compiled and linked has nothing to do with what it is refused.
+        if usual {
+            trials.push(other_compiler(&name));
+        }
+        if usual && ALSO_STATIC.contains(&name.as_str()) {
+            trials.extend(run_trials(Program::new(&name, Link::Static), conditions));
+        }
+        trials.extend(run_trials(Program::new(&name, Link::Shared), conditions));
+    }
+    Ok(trials)
 }
 
 fn root() -> &'static Path {
@@ -163,19 +209,20 @@ fn other_compiler(name: &str) -> Trial {
     .with_ignored_flag(*MISSING)
 }
 
-fn run_trials(program: Program) -> impl Iterator<Item = Trial> {
+fn run_trials(program: Program, conditions: &'static [Condition]) -> impl Iterator<Item = Trial> {
     let program = Arc::new(program);
-    CONDITIONS.into_iter().map(move |(name, condition)| {
-        let (title, program) = (format!("{}::{name}", program.title()), Arc::clone(&program));
+    conditions.iter().map(move |condition| {
+        let (title, program) = (format!("{}::{}", program.title(), condition.name), Arc::clone(&program));
         Trial::ignorable_test(title.clone(), move || run(&program, condition, &scratch().join(title)))
     })
 }
 
 /// Runs a program, with `directory` for its temporary files.
-fn run(program: &Program, condition: Condition, directory: &Path) -> Result<Completion, Failed> {
+fn run(program: &Program, condition: &Condition, directory: &Path) -> Result<Completion, Failed> {
     let mut words: Vec<OsString> = vec![];
-    if let Condition::Refused = condition {
+    if !condition.refused.is_empty() {
         words.push(launcher()?.into());
+        words.extend(condition.refused.iter().map(OsString::from));
     }
     if let Ok(wrapper) = env::var("IOQ_TEST_WRAPPER") {
         words.extend(wrapper.split_whitespace().map(OsString::from));
@@ -184,8 +231,8 @@ fn run(program: &Program, condition: Condition, directory: &Path) -> Result<Comp
 
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(Stdio::null()).env("TMPDIR", directory).env_remove("IOQ_BACKEND");
-    if let Condition::Backend(name) = condition {
-        command.env("IOQ_BACKEND", name);
+    if let Some(backend) = condition.backend {
+        command.env("IOQ_BACKEND", backend);
     }
 
     // A program that fails leaves its files.
@@ -202,7 +249,7 @@ fn run(program: &Program, condition: Condition, directory: &Path) -> Result<Comp
     }
 }
 
-/// The program that runs another where io_uring is refused.
+/// The program that runs another, to which something is refused.
 fn launcher() -> Result<&'static Path, String> {
     static PATH: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         let path = scratch().join(LAUNCHER);
