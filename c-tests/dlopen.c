@@ -73,14 +73,45 @@ static void standalone(void) {
     free(dir);
 }
 
-int main(void) {
+static void load(void) {
     library = dlopen("libioq.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         fprintf(stderr, "%s\n", dlerror());
-        return 1;
+        _exit(1);
     }
+}
+
+static size_t mappings(void) {
+    FILE *file = fopen("/proc/self/maps", "r");
+    CHECK(file);
+    size_t count = 0;
+    for (int c; (c = getc(file)) != EOF;) {
+        count += c == '\n';
+    }
+    fclose(file);
+    return count;
+}
+
+// A queue that is destroyed leaves nothing behind that would need the library's code, or keep its memory.
+static void unloaded(void) {
+    size_t before = 0;
+    for (size_t i = 0; i < rounds(100); ++i) {
+        load();
+        standalone();
+        CHECK_EQ(dlclose(library), 0);
+        if (i == 4) {
+            before = mappings();
+        }
+    }
+    CHECK(wrapped() || mappings() <= before + 8); // as many as the C library's own heaps may take
+}
+
+int main(void) {
+    load();
     CHECK(!dlsym(RTLD_DEFAULT, "ioq_create"));
     CHECK(!dlsym(RTLD_DEFAULT, "bfs_opendir"));
     RUN(standalone);
+    CHECK_EQ(dlclose(library), 0);
+    RUN(unloaded);
     return 0;
 }

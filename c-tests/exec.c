@@ -2,17 +2,30 @@
 
 #include "test.h"
 
+#include <ioq/dir.h>
 #include <ioq/stat.h>
 
-enum { DEPTH = 256 };
+enum { DEPTH = 256, DIRS = 8 };
 
 static char self[PATH_MAX];
 static struct ioq *ioq;
 static struct bfs_stat bufs[DEPTH];
+static struct bfs_dir *dirs[DIRS];
+static char fds_at_start[32];
 
-// A queue with running workers, their rings if they have any, and a lot to do.
+// A queue with running workers, their rings if they have any, open directories, and a lot to do.
 static void start_work(void) {
     ioq = create(DEPTH, 4);
+    for (size_t i = 0; i < DIRS; ++i) {
+        dirs[i] = bfs_allocdir();
+        CHECK(dirs[i]);
+        CHECK_EQ(ioq_opendir(ioq, dirs[i], AT_FDCWD, "/", 0, dirs[i]), 0);
+    }
+    for (size_t i = 0; i < DIRS; ++i) {
+        struct ioq_ent *ent = next(ioq);
+        CHECK_EQ(ent->result, 0);
+        ioq_free(ioq, ent);
+    }
     for (size_t i = 0; i < DEPTH; ++i) {
         CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &bufs[i], NULL), 0);
     }
@@ -26,19 +39,30 @@ static void start_work(void) {
     }
 }
 
+static void end_work(void) {
+    for (size_t i = 0; i < DIRS; ++i) {
+        CHECK_EQ(bfs_closedir(dirs[i]), 0);
+        free(dirs[i]);
+    }
+    while (ioq_pop(ioq, true)) {
+    }
+    ioq_destroy(ioq);
+}
+
 static void exec_true(void) {
     execl("/bin/true", "true", (char *)NULL);
     CHECK(!"execl");
 }
 
 static void exec_self(void) {
-    execl(self, self, "look", (char *)NULL);
+    execl(self, self, fds_at_start, (char *)NULL);
     CHECK(!"execl");
 }
 
-// What the program does when it finds itself executed: nothing of the queue's may be here.
-static int look(void) {
+// What the program does when it finds itself executed: nothing of the queue's may be here, neither rings nor directories.
+static int look(const char *fds) {
     CHECK_EQ(ring_fds(), 0);
+    CHECK_EQ(open_fds(), atoi(fds));
     CHECK_EQ(threads(), 1);
     return 0;
 }
@@ -48,9 +72,7 @@ static void from_child(void) {
         start_work();
         CHECK_EQ(in_child(exec_true), 0);
         CHECK_EQ(in_child(exec_self), 0);
-        while (ioq_pop(ioq, true)) {
-        }
-        ioq_destroy(ioq);
+        end_work();
     }
 }
 
@@ -65,7 +87,7 @@ static void close_on_exec(void) {
         int flags = fcntl(fd, F_GETFD);
         CHECK(before[fd] || flags < 0 || flags & FD_CLOEXEC);
     }
-    ioq_destroy(ioq);
+    end_work();
 }
 
 // The thread that uses the queue becomes another program, in the middle of the work.
@@ -81,10 +103,10 @@ static void replace_all(void) {
 }
 
 int main(int argc, char *argv[]) {
-    (void)argv;
     if (argc > 1) {
-        return look();
+        return look(argv[1]);
     }
+    snprintf(fds_at_start, sizeof(fds_at_start), "%zu", open_fds());
     ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     CHECK(len > 0);
     RUN(from_child);

@@ -163,12 +163,23 @@ static inline bool statx_refused(void) {
     return syscall(SYS_statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, &sx) != 0;
 }
 
+static inline bool has_limit_below(int resource, rlim_t need) {
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(resource, &limit), 0);
+    return limit.rlim_cur < need;
+}
+
 // Call this first in a program that opens so many files at once.
 static inline void need_fds(rlim_t count) {
-    struct rlimit limit;
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_cur < count) {
+    if (has_limit_below(RLIMIT_NOFILE, count)) {
         skip("the test itself opens more files than it may");
+    }
+}
+
+// Call this first in a program that starts so many threads of its own, each with a stack of the default size.
+static inline void need_stacks(rlim_t count) {
+    if (has_limit_below(RLIMIT_AS, (count + 4) * (8 << 20))) {
+        skip("the test itself starts more threads than there is address space for");
     }
 }
 
@@ -213,17 +224,22 @@ static inline int take(struct ioq *ioq, enum ioq_op op, void *ptr) {
     return result;
 }
 
-// Runs a part, which must leave no descriptor and no thread behind. A thread that was joined, and the kernel's workers
-// of a ring that was closed, may take a moment to leave the list.
+// Waits until there are so many threads. One that was joined, and the kernel's workers of a ring that was closed, may
+// take a moment to leave the list.
+static inline void await_threads(size_t count) {
+    while (threads() != count) {
+        sched_yield();
+    }
+}
+
+// Runs a part, which must leave no descriptor and no thread behind.
 static inline void test_run(const char *name, void (*part)(void)) {
     test_part = name;
     watchdog();
     size_t fds_before = open_fds(), threads_before = threads();
     part();
     CHECK_EQ(open_fds(), fds_before);
-    while (threads() != threads_before) {
-        sched_yield();
-    }
+    await_threads(threads_before);
 }
 
 #define RUN(part) test_run(#part, part)

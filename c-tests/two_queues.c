@@ -146,6 +146,7 @@ static void made_elsewhere(void) {
 }
 
 int main(void) {
+    need_stacks(4);
     RUN(side_by_side);
     RUN(interleaved);
     RUN(passed_around);

@@ -40,12 +40,22 @@ pub type RawNopType = c_uint;
 /// # Threads
 ///
 /// A queue is used by one thread at a time; only `ioq_cancel()` may be called from any thread while another uses the
-/// queue. Several queues are independent of each other. No function here may be called from a signal handler. Workers
-/// are named `ioq-0`, `ioq-1`, …, and block every signal, so that no handler of the program runs on them.
+/// queue. Several queues are independent of each other. No function here may be called from a signal handler, and no
+/// thread may be cancelled in one (`pthread_cancel()`). Signals interrupt none of them. Workers are named `ioq-0`,
+/// `ioq-1`, …, and block every signal, so that no handler of the program runs on them.
+///
+/// Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
+/// its credentials as `setuid()` and the like leave them. What a thread has for itself, after `unshare(CLONE_FS)` or
+/// `setfsuid()` say, may hold for a request or not.
+///
+/// # Processes
 ///
 /// After `fork()` the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
-/// releases the memory and runs nothing. Queues that the child creates are like any others. `exec` and `_exit()` are fine.
-/// The descriptors of rings are close-on-exec.
+/// releases the memory and runs nothing; and after `_Fork()` not even that. Queues that the child creates are like any
+/// others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues meanwhile.
+///
+/// The descriptors of rings are close-on-exec. A child may close them, but a program that closes descriptors which it
+/// does not know, or that forbids itself the use of io_uring, must destroy its queues before.
 #[unsafe(no_mangle)]
 pub extern "C" fn ioq_create(depth: usize, nthreads: usize) -> *mut Ioq {
     errno::or_null(Ioq::create(depth, nthreads))

@@ -61,8 +61,8 @@ const REFUSAL: &[Condition] = &[
     condition("statx-eopnotsupp", Some("uring"), &["statx=EOPNOTSUPP"]),
     condition("nothing-new", None, &["io_uring_setup=ENOSYS", "statx=ENOSYS"]),
     condition("few-fds", Some("uring"), &["fds=64"]),
-    condition("little-memory", None, &["memory=128"]),
-    condition("little-memory-uring", Some("uring"), &["memory=128"]),
+    condition("little-memory", None, &["memory=32"]),
+    condition("little-memory-uring", Some("uring"), &["memory=32"]),
     condition("no-memlock", Some("uring"), &["memlock=0"]),
 ];
 
