@@ -157,11 +157,7 @@ impl<'a> Session<'a> {
             let Some(span) = self.next() else { break };
             // SAFETY: this thread owns the span.
             let ent = unsafe { span.entry(0).as_mut() };
-            if self.shared.check_cancel(ent) {
-                self.done.add(self.shared, span);
-                continue;
-            }
-            let suits = self.policy.suits_ring(ent.op);
+            let suits = self.policy.suits_ring(ent.op) && !self.shared.check_cancel(ent);
             let prepared = if wanted && suits { self.ring.flights.prepare(self.shared, span) } else { Err(span) };
             match prepared {
                 Ok(submission) => {
@@ -199,8 +195,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn run_plain(&mut self, span: Span) {
+    fn count_plain(&self) {
         Counters::add(&self.shared.counters[self.member.index()].plain, 1);
+    }
+
+    fn run_plain(&mut self, span: Span) {
+        self.count_plain();
         // SAFETY: this thread owns the span.
         let ent = unsafe { span.entry(0).as_mut() };
         if self.shared.run_quick(ent) {
@@ -265,7 +265,7 @@ impl<'a> Session<'a> {
             match recalled {
                 Recalled::Untouched(span) => drop(self.shared.send(span)),
                 Recalled::Done(span) => {
-                    Counters::add(&self.shared.counters[self.member.index()].plain, 1);
+                    self.count_plain();
                     self.done.add(self.shared, span);
                 }
             }
