@@ -397,6 +397,24 @@ mod tests {
         assert_eq!(Span::STOP.as_ptr().addr() & mpmc::RESERVED, 0);
     }
 
+    /// Regression: marks were kept in bits of an address that alignment to two bytes leaves in use.
+    #[test]
+    fn every_span_of_every_block_fits_into_the_free_bits_of_its_address() {
+        let mut arena = Arena::new();
+        for _ in 0..20 {
+            fill(&mut arena, BLOCK_ENTRIES);
+            let block = NonNull::new(arena.flush().unwrap().block()).unwrap();
+            for last in 0..BLOCK_ENTRIES {
+                for first in 0..=last {
+                    let span = Span::new(block, first, last);
+                    assert_eq!((span.block(), span.first(), span.last()), (block.as_ptr(), first, last));
+                    assert_eq!(span.as_ptr().addr() & mpmc::RESERVED, 0);
+                    assert_ne!(span, Span::STOP);
+                }
+            }
+        }
+    }
+
     #[test]
     fn freed_entries_are_used_again() {
         let mut arena = Arena::new();
