@@ -6,6 +6,7 @@
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
+# make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 
@@ -90,6 +91,7 @@ test: all
 
 .PHONY: check-rust check-loom check-shuttle check-kernel check-du check-valgrind lint
 .PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal lint
+.PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal check-soak lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -113,6 +115,13 @@ check-kernel:
 check-refusal:
 	tests/setup.sh
 	IOQ_TEST_CONDITIONS=refusal $(CARGO) test $(CARGOFLAGS) --test c_programs
+
+SOAK_SECONDS ?= 600
+check-soak: build/soak
+	tests/soak.sh build/soak $(SOAK_SECONDS) $(SOAK_SEED)
+
+build/soak: c-tests/soak/soak.c c-tests/test.h $(headers) build/libioq.so build/$(soname)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 -pthread -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -Lbuild -lioq $(LDLIBS)
 
 lint:
 	$(CARGO) fmt --check

@@ -1,0 +1,336 @@
+// soak [SECONDS [SEED]]: a mixed load for as long as that, 60 s by default.
+//
+// Each thread has a queue of its own: the first one with eight workers, the others with up to four and without any. It
+// submits what chance decides, takes what comes, and checks every response against its request. Some times a second it
+// cancels its queue, with work in flight, or destroys it so, or both, and creates another. About every second all of them
+// pause, and then
+//
+// - every request that was accepted has come back, or its queue was destroyed, and the entries were counted as run;
+// - there are as many descriptors and threads as without any queue, whenever there is none;
+// - the memory in use does not grow, once the first samples have shown what is needed.
+//
+// The first line has the seed; the last line sums up what was done.
+
+#include "../test.h"
+
+#include <inttypes.h>
+#include <ioq/dir.h>
+#include <ioq/stat.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum {
+    USERS = 8,
+    DEPTH = 512,
+    FILES = 64,
+    WARM_UP = 8, // samples
+    SLACK = 4096, // KiB that the C library's heaps may still come to want
+};
+
+struct totals {
+    uint64_t accepted, returned, destroyed, cancelled, queues, ran[3];
+};
+
+// A request and what belongs to it. Free ones are in a stack.
+struct request {
+    struct bfs_stat buf;
+    struct bfs_dir *dir;
+    char path[32];
+    int expected;
+};
+
+struct user {
+    pthread_t thread;
+    size_t nthreads;
+    bool block;
+    uint64_t state;
+    struct ioq *ioq;
+    bool cancelled;
+    // What this queue accepted and gave back.
+    uint64_t accepted, returned;
+    struct request requests[DEPTH];
+    struct request *unused[DEPTH];
+    size_t nunused;
+    // Directories that were opened and are still to be closed.
+    struct bfs_dir *open[DEPTH];
+    size_t nopen;
+    struct totals totals;
+};
+
+static struct user users[USERS];
+static char root[PATH_MAX];
+static int root_fd;
+static atomic_bool over;
+static pthread_barrier_t pause_begins, pause_ends;
+static atomic_uint pauses;
+
+static size_t pick(struct user *user, size_t limit) {
+    return random_below(&user->state, limit);
+}
+
+static void start_queue(struct user *user) {
+    user->ioq = create(DEPTH, user->nthreads);
+    user->cancelled = false;
+    user->accepted = user->returned = 0;
+    user->nunused = 0;
+    for (size_t i = 0; i < DEPTH; ++i) {
+        user->unused[user->nunused++] = &user->requests[i];
+    }
+    ++user->totals.queues;
+}
+
+static int submit_stat(struct user *user, struct request *req) {
+    size_t i = pick(user, FILES + FILES / 4);
+    req->expected = i < FILES ? 0 : -ENOENT;
+    snprintf(req->path, sizeof(req->path), "file-%zu", i);
+    return ioq_stat(user->ioq, root_fd, req->path, BFS_STAT_NOFOLLOW, &req->buf, req);
+}
+
+static int submit_opendir(struct user *user, struct request *req) {
+    req->dir = bfs_allocdir();
+    CHECK(req->dir);
+    req->expected = pick(user, 8) ? 0 : -ENOTDIR;
+    strcpy(req->path, req->expected ? "file-0" : ".");
+    return ioq_opendir(user->ioq, req->dir, root_fd, req->path, 0, req);
+}
+
+static int submit_close(struct user *user, struct request *req) {
+    int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    req->expected = 0;
+    return ioq_close(user->ioq, fd, req);
+}
+
+static int submit_closedir(struct user *user, struct request *req) {
+    req->dir = user->open[--user->nopen];
+    req->expected = 0;
+    return ioq_closedir(user->ioq, req->dir, req);
+}
+
+static int submit_any(struct user *user, struct request *req) {
+    req->dir = NULL;
+    size_t kind = pick(user, 16);
+    if (user->nopen > 0 && kind < 4) {
+        return submit_closedir(user, req);
+    } else if (kind < 6) {
+        return submit_opendir(user, req);
+    } else if (kind < 8) {
+        return submit_close(user, req);
+    } else if (kind < 10) {
+        req->expected = 0;
+        return ioq_nop(user->ioq, kind == 8 ? IOQ_NOP_LIGHT : IOQ_NOP_HEAVY, req);
+    }
+    return submit_stat(user, req);
+}
+
+static void submit_some(struct user *user, size_t count) {
+    for (; count > 0 && ioq_capacity(user->ioq) > 0; --count) {
+        CHECK_EQ(submit_any(user, user->unused[--user->nunused]), 0);
+        ++user->accepted;
+        if (pick(user, 16) == 0) {
+            ioq_submit(user->ioq);
+        }
+    }
+}
+
+static void receive(struct user *user, struct ioq_ent *ent) {
+    struct request *req = ent->ptr;
+    bool survives = ent->op == IOQ_CLOSE || ent->op == IOQ_CLOSEDIR;
+    if (ent->result != req->expected) {
+        CHECK(user->cancelled && !survives);
+        CHECK_EQ(ent->result, -EINTR);
+    }
+    if (ent->op == IOQ_OPENDIR && ent->result == 0) {
+        user->open[user->nopen++] = req->dir;
+    } else {
+        free(req->dir);
+    }
+    ioq_free(user->ioq, ent);
+    user->unused[user->nunused++] = req;
+    ++user->returned;
+}
+
+static void receive_some(struct user *user, size_t count) {
+    struct ioq_ent *ent;
+    while (count-- > 0 && (ent = ioq_pop(user->ioq, user->block))) {
+        receive(user, ent);
+    }
+}
+
+static void receive_all(struct user *user) {
+    for (struct ioq_ent *ent; (ent = ioq_pop(user->ioq, true));) {
+        receive(user, ent);
+    }
+}
+
+static void take_stock(struct user *user) {
+    struct ioq_counts counts;
+    ioq_count(user->ioq, &counts);
+    user->totals.ran[0] += counts.ring;
+    user->totals.ran[1] += counts.worker;
+    user->totals.ran[2] += counts.caller;
+    user->totals.accepted += user->accepted;
+    user->totals.returned += user->returned;
+}
+
+// Ends the queue when everything has come back.
+static void drain_queue(struct user *user) {
+    receive_all(user);
+    CHECK_EQ(user->returned, user->accepted);
+    CHECK_EQ(ioq_capacity(user->ioq), DEPTH);
+    struct ioq_counts counts;
+    ioq_count(user->ioq, &counts);
+    CHECK_EQ(counts.ring + counts.worker + counts.caller, user->accepted);
+    take_stock(user);
+    ioq_destroy(user->ioq);
+}
+
+// Ends the queue with whatever is in it.
+static void drop_queue(struct user *user) {
+    take_stock(user);
+    user->totals.destroyed += user->accepted - user->returned;
+    ioq_destroy(user->ioq);
+    bool unused[DEPTH] = {false};
+    for (size_t i = 0; i < user->nunused; ++i) {
+        unused[user->unused[i] - user->requests] = true;
+    }
+    for (size_t i = 0; i < DEPTH; ++i) {
+        if (!unused[i]) {
+            free(user->requests[i].dir);
+        }
+    }
+}
+
+static void end_queue(struct user *user) {
+    size_t way = pick(user, 4);
+    if (way % 2) {
+        ioq_cancel(user->ioq);
+        user->cancelled = true;
+        ++user->totals.cancelled;
+    }
+    if (way < 2) {
+        drain_queue(user);
+    } else {
+        drop_queue(user);
+    }
+}
+
+static void close_open(struct user *user) {
+    while (user->nopen > 0) {
+        struct bfs_dir *dir = user->open[--user->nopen];
+        CHECK_EQ(bfs_closedir(dir), 0);
+        free(dir);
+    }
+}
+
+static void *use(void *arg) {
+    struct user *user = arg;
+    unsigned int paused = 0;
+    start_queue(user);
+    while (!over) {
+        submit_some(user, 1 + pick(user, 200));
+        receive_some(user, pick(user, 200));
+        if (user->nopen > DEPTH / 4) {
+            close_open(user);
+        }
+        bool pausing = pauses != paused;
+        if (pausing || pick(user, 2000) == 0) {
+            end_queue(user);
+            if (pausing) {
+                ++paused;
+                close_open(user);
+                pthread_barrier_wait(&pause_begins);
+                pthread_barrier_wait(&pause_ends);
+            }
+            start_queue(user);
+        }
+    }
+    drain_queue(user);
+    close_open(user);
+    return NULL;
+}
+
+static size_t resident_kib(void) {
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t total, resident;
+    CHECK(file);
+    CHECK_EQ(fscanf(file, "%zu %zu", &total, &resident), 2);
+    fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static struct totals sum(void) {
+    struct totals sum = {.accepted = 0};
+    for (size_t i = 0; i < USERS; ++i) {
+        const struct totals *totals = &users[i].totals;
+        sum.accepted += totals->accepted;
+        sum.returned += totals->returned;
+        sum.destroyed += totals->destroyed;
+        sum.cancelled += totals->cancelled;
+        sum.queues += totals->queues;
+        for (size_t j = 0; j < COUNT(sum.ran); ++j) {
+            sum.ran[j] += totals->ran[j];
+        }
+    }
+    return sum;
+}
+
+int main(int argc, char *argv[]) {
+    time_t seconds = argc > 1 ? atol(argv[1]) : 60;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : (uint64_t)time(NULL);
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    ioq_destroy(create(1, 1)); // skips where there are no rings but have to be
+    need_fds(USERS * DEPTH * 2);
+    root_fd = temp_dir(root);
+    for (size_t i = 0; i < FILES; ++i) {
+        char name[32];
+        snprintf(name, sizeof(name), "file-%zu", i);
+        make_file(root_fd, name, 0);
+    }
+    CHECK_EQ(pthread_barrier_init(&pause_begins, NULL, USERS + 1), 0);
+    CHECK_EQ(pthread_barrier_init(&pause_ends, NULL, USERS + 1), 0);
+    size_t fds = open_fds();
+    for (size_t i = 0; i < USERS; ++i) {
+        users[i].nthreads = i == 0 ? 8 : i % 5;
+        users[i].block = i % 2 || users[i].nthreads == 0;
+        users[i].state = seed * 0x9E3779B97F4A7C15 + i + 1;
+        CHECK_EQ(pthread_create(&users[i].thread, NULL, use, &users[i]), 0);
+    }
+
+    CHECK(signal(SIGALRM, test_hung) != SIG_ERR);
+    size_t samples = 0, warm = 0, most = 0;
+    for (time_t start = time(NULL); time(NULL) - start < seconds || samples <= WARM_UP; ++samples) {
+        test_part = "load";
+        alarm(300);
+        sleep(1);
+        test_part = "pause";
+        ++pauses;
+        pthread_barrier_wait(&pause_begins);
+        struct totals totals = sum();
+        CHECK_EQ(totals.accepted, totals.returned + totals.destroyed);
+        CHECK_EQ(open_fds(), fds);
+        await_threads(1 + USERS);
+        size_t resident = resident_kib();
+        warm = samples < WARM_UP && resident > warm ? resident : warm;
+        most = resident > most ? resident : most;
+        CHECK(wrapped() || samples < WARM_UP || resident <= warm + SLACK);
+        pthread_barrier_wait(&pause_ends);
+    }
+    over = true;
+    for (size_t i = 0; i < USERS; ++i) {
+        CHECK_EQ(pthread_join(users[i].thread, NULL), 0);
+    }
+    struct totals totals = sum();
+    CHECK_EQ(totals.accepted, totals.returned + totals.destroyed);
+    CHECK_EQ(open_fds(), fds);
+    await_threads(1);
+    remove_temp_dir(root, root_fd);
+    printf("%" PRIu64 " requests (%" PRIu64 " by rings, %" PRIu64 " by workers, %" PRIu64
+           " by callers), %" PRIu64 " popped, %" PRIu64 " destroyed unpopped; %" PRIu64 " queues, %" PRIu64
+           " cancelled; %zu samples, %zu KiB after warm-up, %zu at most\n",
+           totals.accepted, totals.ran[0], totals.ran[1], totals.ran[2], totals.returned, totals.destroyed,
+           totals.queues, totals.cancelled, samples, warm, most);
+    return 0;
+}
