@@ -54,8 +54,9 @@ pub type RawNopType = c_uint;
 /// releases the memory and runs nothing; and after `_Fork()` not even that. Queues that the child creates are like any
 /// others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues meanwhile.
 ///
-/// The descriptors of rings are close-on-exec. A child may close them, but a program that closes descriptors which it
-/// does not know, or that forbids itself the use of io_uring, must destroy its queues before.
+/// The descriptors of rings are close-on-exec, and a child may close them. A process that forbids itself the use of
+/// io_uring has its queues go on without. One that closes descriptors which it does not know should destroy its queues
+/// before, for they would close those numbers once more, whatever they stand for by then.
 #[unsafe(no_mangle)]
 pub extern "C" fn ioq_create(depth: usize, nthreads: usize) -> *mut Ioq {
     errno::or_null(Ioq::create(depth, nthreads))
