@@ -26,6 +26,8 @@ version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 soname := libioq.so.$(firstword $(subst ., ,$(version)))
 so := libioq.so.$(version)
 target := $(or $(CARGO_TARGET_DIR),target)
+# Where the results go, for libraries that are built with other flags to have a place of their own.
+BUILD := build
 
 headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h
 rust := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
@@ -35,7 +37,7 @@ rust := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: all
-all: build/libioq.so build/$(soname) build/libioq.a build/ioq-du
+all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(BUILD)/ioq-du
 
 ## The libraries
 
@@ -48,24 +50,24 @@ shipped := $(target)/shipped/release
 
 # `install` replaces the file, where cp would write into one that a running program has mapped. It dates it anew, too,
 # when Cargo found that nothing changed.
-build/$(so): $(rust) build/link/libgcc_s.so | build
-	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname) -L native=build/link
+$(BUILD)/$(so): $(rust) $(BUILD)/link/libgcc_s.so | $(BUILD)
+	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname) -L native=$(BUILD)/link
 	install -m 755 $(shipped)/libioq.so $@
 
-build/libioq.a: $(rust) | build
+$(BUILD)/libioq.a: $(rust) | $(BUILD)
 	$(call cargo-lib,staticlib --features static)
 	install -m 644 $(shipped)/libioq.a $@
 
-build/libioq.so build/$(soname): build/$(so)
+$(BUILD)/libioq.so $(BUILD)/$(soname): $(BUILD)/$(so)
 	ln -sf $(so) $@
 
 # Rust's standard library asks for libgcc_s.so, to unwind, which the shipped library never does. The part of it that comes
 # as a static library will do, and spares every program that starts the loading of one library more.
-build/link/libgcc_s.so:
+$(BUILD)/link/libgcc_s.so:
 	mkdir -p $(@D)
 	echo 'INPUT(-lgcc_eh)' > $@
 
-build:
+$(BUILD):
 	mkdir -p $@
 
 ## The main job
@@ -74,12 +76,12 @@ build:
 # directories need no run path: `make RPATH=`.
 RPATH ?= -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
-build/ioq-du: examples/ioq-du.c $(wildcard examples/*.h) $(headers) build/libioq.so build/$(soname)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -Lbuild -lioq $(LDLIBS)
+$(BUILD)/ioq-du: examples/ioq-du.c $(wildcard examples/*.h) $(headers) $(BUILD)/libioq.so $(BUILD)/$(soname)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -L$(BUILD) -lioq $(LDLIBS)
 
 .PHONY: run
-run: build/ioq-du
-	build/ioq-du -s --stats $(DIR)
+run: $(BUILD)/ioq-du
+	$(BUILD)/ioq-du -s --stats $(DIR)
 
 ## Tests
 
@@ -102,8 +104,8 @@ check-shuttle:
 	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_shuttle" $(CARGO) test $(CARGOFLAGS) --profile models --lib \
 		--target-dir $(target)/shuttle models::
 
-check-du: build/ioq-du
-	tests/du.sh build/ioq-du
+check-du: $(BUILD)/ioq-du
+	tests/du.sh $(BUILD)/ioq-du
 
 check-valgrind:
 	tests/setup.sh valgrind
@@ -137,7 +139,7 @@ headers:
 
 # The driver only starts the programs that it compiles, so it need not be fast itself. BENCH_SVG is where the plot goes.
 .PHONY: bench
-bench: build/libioq.so build/$(soname)
+bench: $(BUILD)/libioq.so $(BUILD)/$(soname)
 	CC='$(CC)' CFLAGS='$(CFLAGS)' $(CARGO) bench $(CARGOFLAGS) --profile dev --bench main
 
 ## Installation
@@ -152,11 +154,11 @@ relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
 .PHONY: install
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(installed))))
-	$(INSTALL_PROGRAM) build/ioq-du $(DESTDIR)$(BINDIR)
-	$(INSTALL_PROGRAM) build/$(so) $(DESTDIR)$(LIBDIR)
+	$(INSTALL_PROGRAM) $(BUILD)/ioq-du $(DESTDIR)$(BINDIR)
+	$(INSTALL_PROGRAM) $(BUILD)/$(so) $(DESTDIR)$(LIBDIR)
 	ln -sf $(so) $(DESTDIR)$(LIBDIR)/$(soname)
 	ln -sf $(so) $(DESTDIR)$(LIBDIR)/libioq.so
-	$(INSTALL_DATA) build/libioq.a $(DESTDIR)$(LIBDIR)
+	$(INSTALL_DATA) $(BUILD)/libioq.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL_DATA) include/ioq.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL_DATA) include/ioq/dir.h include/ioq/stat.h $(DESTDIR)$(INCLUDEDIR)/ioq
 	sed -e 's|@VERSION@|$(version)|' -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call relative,$(LIBDIR))|' \
@@ -175,3 +177,4 @@ uninstall:
 .PHONY: clean
 clean:
 	rm -rf build target $(target)/shipped $(target)/loom $(target)/shuttle
+	rm -rf $(BUILD) target $(target)/shipped $(target)/loom
