@@ -28,6 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checker.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 // A way to get responses. A blocking pop may run a request in the caller itself; a polling one leaves it to a worker.
@@ -72,17 +74,6 @@ _Noreturn static inline void skip(const char *reason) {
     _exit(77);
 }
 
-// Whether the program runs inside a checker such as valgrind, which is slow and has memory and descriptors of its own.
-static inline bool wrapped(void) {
-    const char *wrapper = getenv("IOQ_TEST_WRAPPER");
-    return wrapper && *wrapper;
-}
-
-// How often to repeat something.
-static inline size_t rounds(size_t normal) {
-    return wrapped() ? (normal + 19) / 20 : normal;
-}
-
 static inline void test_hung(int signal) {
     (void)signal;
     static const char message[] = "hung in ";
@@ -113,9 +104,11 @@ static inline size_t open_fds(void) {
     return count_entries("/proc/self/fd") - 1; // the one that lists them
 }
 
-// Every thread of the process, the kernel's io_uring workers included.
+// Every thread of the process, the kernel's io_uring workers included, but not a checker's.
 static inline size_t threads(void) {
-    return count_entries("/proc/self/task");
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d", checkers_thread);
+    return count_entries("/proc/self/task") - (access(path, F_OK) == 0);
 }
 
 // What `fd` refers to is an io_uring.
@@ -273,7 +266,7 @@ static inline int in_child(void (*function)(void)) {
     CHECK(pid >= 0);
     if (pid == 0) {
         watchdog();
-        function();
+        call_in_child(function);
         _exit(0);
     }
     int status;

@@ -34,7 +34,8 @@ static bool read_names(bool seen[], size_t nthreads) {
     CHECK(tasks);
     for (struct dirent *de; (de = readdir(tasks));) {
         char path[PATH_MAX], name[32] = "";
-        if (de->d_name[0] == '.' || atoi(de->d_name) == getpid()) {
+        int tid = atoi(de->d_name);
+        if (de->d_name[0] == '.' || tid == getpid() || tid == checkers_thread) {
             continue;
         }
         snprintf(path, sizeof(path), "/proc/self/task/%s/comm", de->d_name);

@@ -15,7 +15,10 @@ mod imp {
     pub use crate::clock::CoarseInstant;
     pub use std::hint::spin_loop;
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+    #[cfg(not(ioq_tsan))]
     pub use std::sync::{Condvar, Mutex, MutexGuard};
+    #[cfg(ioq_tsan)]
+    pub use super::tsan::{Condvar, Mutex, MutexGuard};
     pub use std::time::Instant;
 
     use std::sync::PoisonError;
@@ -26,6 +29,9 @@ mod imp {
         (guard, result.timed_out())
     }
 }
+
+#[cfg(ioq_tsan)]
+mod tsan;
 
 #[cfg(ioq_loom)]
 mod imp {
