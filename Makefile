@@ -7,6 +7,7 @@
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
+# make check-asan, check-tsan, check-ubsan   the C tests and ioq-du with a sanitizer in them and in the library
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 
@@ -94,6 +95,7 @@ test: all
 .PHONY: check-rust check-loom check-shuttle check-kernel check-du check-valgrind lint
 .PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal lint
 .PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal check-soak lint
+.PHONY: check-rust check-loom check-du check-valgrind check-asan check-tsan check-ubsan lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -124,6 +126,12 @@ check-soak: build/soak
 
 build/soak: c-tests/soak/soak.c c-tests/test.h $(headers) build/libioq.so build/$(soname)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 -pthread -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -Lbuild -lioq $(LDLIBS)
+check-asan: sanitizer := address
+check-tsan: sanitizer := thread
+check-ubsan: sanitizer := undefined
+check-asan check-tsan check-ubsan:
+	tests/setup.sh
+	tests/sanitizers/run.sh $(sanitizer)
 
 lint:
 	$(CARGO) fmt --check
