@@ -12,13 +12,13 @@
 
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod imp {
+    #[cfg(ioq_tsan)]
+    pub use super::tsan::{Condvar, Mutex, MutexGuard};
     pub use crate::clock::CoarseInstant;
     pub use std::hint::spin_loop;
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
     #[cfg(not(ioq_tsan))]
     pub use std::sync::{Condvar, Mutex, MutexGuard};
-    #[cfg(ioq_tsan)]
-    pub use super::tsan::{Condvar, Mutex, MutexGuard};
     pub use std::time::Instant;
 
     use std::sync::PoisonError;
