@@ -14,6 +14,7 @@ use crate::block::{Arena, Entries, Span};
 use crate::entry::*;
 use crate::errno::{self, Errno};
 use crate::mpmc::Pushed;
+use crate::pool::Member;
 use crate::prefetch;
 use crate::shared::{DELIVER_AFTER, Run, Shared};
 use crate::sync::{CoarseInstant, Instant, Ordering, fence};
@@ -194,19 +195,37 @@ impl Ioq {
         }
     }
 
+    /// Starts a worker for each span that is pending, though the first may have found none yet: this thread is about to
+    /// sleep, and nobody else can start them when that one hangs.
+    fn start_for_backlog(&self, caller: &mut Caller) {
+        for _ in 1..self.shared.pending.len() {
+            if caller.threads.len() == caller.threads.capacity() || caller.alone {
+                return;
+            }
+            let Some(member) = self.shared.pool.start_beside() else { return };
+            self.spawn(caller, member);
+        }
+    }
+
     /// Starts another worker, unless one is idle, or was started and has found no work yet.
     fn start_worker(&self, caller: &mut Caller) {
         if caller.threads.len() == caller.threads.capacity() || caller.alone {
             return;
         }
-        let Some(member) = self.shared.pool.start() else { return };
+        if let Some(member) = self.shared.pool.start() {
+            self.spawn(caller, member);
+        }
+    }
+
+    fn spawn(&self, caller: &mut Caller, member: Member) {
+        let searching = member.is_searching();
         let job = NonNull::from(&caller.jobs[member.index()]).cast();
         // SAFETY: the queue does not move, nor does the vector of jobs, and `destroy` joins the thread before it frees
         // them. No two members have the same index, so each job is used once.
         match unsafe { worker::spawn(&self.shared, member, job) } {
             Ok(thread) => caller.threads.push(thread),
             Err(_) => {
-                self.shared.pool.start_failed();
+                self.shared.pool.start_failed(searching);
                 // Those that did start, and the caller's own pops, do the work.
                 caller.alone = caller.threads.is_empty();
                 self.shared.pool.notify();
@@ -269,6 +288,9 @@ impl Ioq {
             self.start_for_pending(caller);
             if !block {
                 return self.watch(caller);
+            }
+            if !helps {
+                self.start_for_backlog(caller);
             }
 
             // Whatever is in flight now is with a worker, or will be: whoever sends a span tells the pool. What is in

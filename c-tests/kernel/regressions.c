@@ -322,6 +322,29 @@ static void a_ring_of_the_programs_own_is_closed(void) {
     CHECK(stop(ioq).submitted > 0);
 }
 
+// A caller that sleeps cannot start a worker, and a worker never does: so who sleeps with work pending starts them before,
+// even while the first one looks for its first request. Here no worker goes on before there are two.
+static atomic_uint working;
+
+static void await_another(unsigned int ring, unsigned int call) {
+    (void)ring;
+    working += call == 0;
+    while (working < 2) {
+        sched_yield();
+    }
+}
+
+static void a_caller_that_sleeps_leaves_enough_workers(void) {
+    for (int i = 0; i < 20; ++i) {
+        working = 0;
+        struct kernel_script script = {.entered = await_another};
+        struct ioq *ioq = start(&script, 2);
+        stat_many(ioq, MANY);
+        expect(ioq, MANY, 0);
+        CHECK_EQ(stop(ioq).submitted, MANY);
+    }
+}
+
 // Directories that the ring opens for a queue that was cancelled meanwhile: nobody else closes them.
 static unsigned int cancel_call;
 
@@ -378,6 +401,7 @@ int main(int argc, char *argv[]) {
         CASE(a_close_that_failed_is_not_repeated),
         CASE(a_refused_close_closes),
         CASE(a_ring_of_the_programs_own_is_closed),
+        CASE(a_caller_that_sleeps_leaves_enough_workers),
         CASE(what_the_ring_opened_is_closed_after_a_cancel),
     };
     return run_cases(argc, argv, cases, COUNT(cases));

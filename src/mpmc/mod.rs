@@ -146,6 +146,13 @@ impl Mpmc {
         }
     }
 
+    /// About how many spans are in it.
+    pub fn len(&self) -> usize {
+        let (head, tail) = (self.head.load(Ordering::Relaxed), self.taken());
+        // Readers that found nothing may be ahead of the writers.
+        (head.wrapping_sub(tail) as isize).max(0) as usize
+    }
+
     /// A number that changes whenever a span is taken out.
     pub fn taken(&self) -> usize {
         self.tail.load(Ordering::Relaxed)

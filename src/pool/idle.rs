@@ -91,11 +91,26 @@ impl Idle {
         Some(index)
     }
 
-    pub fn start_failed(&mut self) {
+    /// Adds a worker though somebody searches, if there is room. Returns its number, and whether it is to search.
+    pub fn start_beside(&mut self) -> Option<(usize, bool)> {
+        if !self.searching {
+            return self.start().map(|index| (index, true));
+        }
+        if self.stopped || !self.parked.is_empty() || self.started == self.limit || !self.has_room() {
+            return None;
+        }
+        let index = self.started;
+        self.started += 1;
+        self.present += 1;
+        Some((index, false))
+    }
+
+    /// The worker that was added last could not be started, whether it was `searching` or not.
+    pub fn start_failed(&mut self, searching: bool) {
         self.started -= 1;
         self.present -= 1;
         self.limit = self.started;
-        self.searching = false;
+        self.searching &= !searching;
     }
 
     pub fn present(&self) -> usize {

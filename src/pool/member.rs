@@ -42,9 +42,14 @@ enum Next {
 }
 
 impl Member {
-    /// A worker that was started, to search.
-    pub fn new(index: usize) -> Self {
-        Self { index, searching: true, fresh: false, waits: false, slept: false }
+    /// A worker that was started, to search or beside somebody who does.
+    pub fn new(index: usize, searching: bool) -> Self {
+        Self { index, searching, fresh: false, waits: false, slept: false }
+    }
+
+    /// Whether this worker is the searcher.
+    pub fn is_searching(&self) -> bool {
+        self.searching
     }
 
     /// The worker's number.

@@ -147,13 +147,23 @@ impl Pool {
         let mut idle = self.idle.lock();
         let index = idle.start()?;
         self.publish(idle);
-        Some(Member::new(index))
+        Some(Member::new(index, true))
     }
 
-    /// The worker that `start` last made place for could not be started: from now on, nobody will be.
-    pub fn start_failed(&self) {
+    /// Makes place for another worker if there is room, even if somebody searches already: for who cannot come back to
+    /// start the next when that one goes to work.
+    pub fn start_beside(&self) -> Option<Member> {
         let mut idle = self.idle.lock();
-        idle.start_failed();
+        let (index, searching) = idle.start_beside()?;
+        self.publish(idle);
+        Some(Member::new(index, searching))
+    }
+
+    /// The worker that place was last made for could not be started, whether it was `searching` or not: from now on,
+    /// nobody will be.
+    pub fn start_failed(&self, searching: bool) {
+        let mut idle = self.idle.lock();
+        idle.start_failed(searching);
         self.publish(idle);
     }
 
