@@ -133,10 +133,13 @@ impl Shared {
         // Who else should take it?
         let keeps = owner != self.pool.caller_hand();
         let mut clock = Clock::new();
-        let mut count = 0;
+        let (mut count, mut counted) = (0, 0);
         loop {
             if keeps && !hand.is_empty() {
                 if let Some(span) = done.take() {
+                    // The caller may have it from there at once, and then asks how many there were.
+                    Counters::add(&self.counters[owner].plain, quick + count - counted);
+                    counted = quick + count;
                     done = hand.keep(span, &self.caller_asleep.0);
                     if done.is_some() {
                         break;
@@ -157,7 +160,7 @@ impl Shared {
             None => kept,
         };
         let measured = (count > 0).then(|| (count, clock.elapsed()));
-        (quick + count > 0).then(|| Run { done, count: quick + count, measured })
+        (quick + count > 0).then(|| Run { done, count: quick + count - counted, measured })
     }
 
     /// Runs the one request of a span by plain system calls.
@@ -201,7 +204,7 @@ fn follow(before: Option<Span>, next: Span) -> Span {
 pub struct Run {
     /// The requests that are done, but for those that the caller has taken already.
     pub done: Option<Span>,
-    /// How many requests were run.
+    /// How many requests were run and not counted yet.
     pub count: usize,
     /// How many of them might have waited for something, and how long all that took.
     pub measured: Option<(usize, Duration)>,
