@@ -87,6 +87,8 @@ struct kernel_script {
     unsigned int burst;
     // Requests complete while the program is not in io_uring_enter(), by a thread of the kernel's.
     bool outside;
+    // The program knows that it closes descriptors that are not open.
+    bool strays;
     uint64_t seed;
     // Called first in every io_uring_enter(), by the calling thread, with the ring's number and that of the call.
     void (*entered)(unsigned int ring, unsigned int call);
