@@ -4,6 +4,7 @@
 # make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
+# make check-matrix         random requests against plain system calls, in every condition; IOQ_MATRIX_SEEDS=N for more
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
@@ -96,6 +97,7 @@ test: all
 .PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal lint
 .PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal check-soak lint
 .PHONY: check-rust check-loom check-du check-valgrind check-asan check-tsan check-ubsan lint
+.PHONY: check-rust check-loom check-shuttle check-kernel check-matrix check-du check-valgrind check-refusal check-soak lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -116,6 +118,7 @@ check-valgrind:
 check-kernel:
 	tests/setup.sh
 	$(CARGO) test $(CARGOFLAGS) --test kernel
+
 check-refusal:
 	tests/setup.sh
 	IOQ_TEST_CONDITIONS=refusal $(CARGO) test $(CARGOFLAGS) --test c_programs
@@ -132,6 +135,10 @@ check-ubsan: sanitizer := undefined
 check-asan check-tsan check-ubsan:
 	tests/setup.sh
 	tests/sanitizers/run.sh $(sanitizer)
+
+check-matrix:
+	tests/setup.sh
+	$(CARGO) test $(CARGOFLAGS) --test matrix
 
 lint:
 	$(CARGO) fmt --check

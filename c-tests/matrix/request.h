@@ -1,0 +1,310 @@
+// Requests: a random one, what must come of it, and whether that came of it.
+
+#ifndef MATRIX_REQUEST_H
+#define MATRIX_REQUEST_H
+
+#include "condition.h"
+#include "model.h"
+
+#include <poll.h>
+
+enum {
+    // What is to be closed has a number from FIRST_FD on, which nobody else is given, until it is known to be closed. Other
+    // descriptors of this program's have numbers from OTHER_FD on. NO_FD is no descriptor's.
+    NO_FD = 299,
+    FIRST_FD = 300,
+    MAX_CLOSING = 100,
+    OTHER_FD = 400,
+    MAX_DIRS_OPEN = 60,
+};
+
+struct request {
+    enum ioq_op op;
+    enum { UNUSED, SUBMITTED, POPPED, FREED } state;
+    // What it must come to, unless it is cancelled.
+    int result;
+    unsigned int flags;
+    enum ioq_nop_type nop;
+    struct target *target;
+    char *path;
+    // The descriptor of a close; what a directory takes over; else NO_FD. It may be anything, or nothing.
+    int fd;
+    // The other end of the pipe that is closed, or -1.
+    int watch;
+    // The other close of the same descriptor.
+    struct request *twin;
+    bool wants_twin;
+    struct bfs_dir *dir;
+    // Why the directory cannot be read, although it was opened.
+    int read_error;
+    struct bfs_stat buf;
+    // The response, and its bytes when it was popped.
+    struct ioq_ent *ent;
+    unsigned char copy[sizeof(struct ioq_ent)];
+    int came_to;
+};
+
+// A directory that was opened, and what closing it comes to.
+struct open_dir {
+    struct bfs_dir *dir;
+    int result;
+};
+
+// What requests have in common.
+struct world {
+    struct random random;
+    struct model *model;
+    // How often to choose each operation.
+    size_t weights[IOQ_STAT + 1];
+    // Open directories that no request is about, and how many directories there are in all.
+    struct open_dir open[MAX_DIRS_OPEN];
+    size_t nopen, ndirs;
+    // Which descriptors wait to be closed.
+    bool closing[MAX_CLOSING];
+};
+
+static void *filled(void *memory, size_t size) {
+    return memset(memory, 0xA5, size);
+}
+
+static bool is_filled(const struct bfs_stat *buf) {
+    struct bfs_stat untouched;
+    return memcmp(buf, filled(&untouched, sizeof(untouched)), sizeof(*buf)) == 0;
+}
+
+static bool is_open(int fd) {
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+// Moves a descriptor out of the way of those that may be given to others.
+static int moved(int fd) {
+    CHECK(fd >= 0);
+    int number = fcntl(fd, F_DUPFD_CLOEXEC, OTHER_FD);
+    CHECK(number >= OTHER_FD);
+    CHECK_EQ(close(fd), 0);
+    return number;
+}
+
+static struct target *some_target(struct world *world) {
+    return &world->model->targets[below(&world->random, world->model->ntargets)];
+}
+
+static void copy_path(struct request *req) {
+    if (req->target->path) {
+        CHECK(req->path = strdup(req->target->path));
+    }
+}
+
+static void choose_stat(struct world *world, struct request *req) {
+    req->target = some_target(world);
+    copy_path(req);
+    req->flags = (unsigned int)below(&world->random, STAT_FLAGS);
+    req->result = -answer(world->model, req->target, req->flags)->error;
+}
+
+// A second close of what `req` closes.
+static void make_twin(struct request *twin, struct request *req) {
+    *twin = (struct request){.op = IOQ_CLOSE, .fd = req->fd, .watch = -1, .twin = req};
+    req->twin = twin;
+}
+
+static void choose_close(struct world *world, struct request *req) {
+    static const int wrong[] = {-1, INT_MIN, INT_MAX, AT_FDCWD, NO_FD};
+    size_t i = below(&world->random, MAX_CLOSING);
+    if (one_in(&world->random, 5) || world->closing[i]) {
+        req->fd = wrong[below(&world->random, COUNT(wrong))];
+        req->result = -EBADF;
+        return;
+    }
+    world->closing[i] = true;
+    req->fd = FIRST_FD + (int)i;
+    size_t kind = below(&world->random, 6);
+    int fds[2] = {-1, -1};
+    if (kind == 0) {
+        fds[1] = condition_ring();
+    } else if (kind <= 2) {
+        CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+        req->watch = moved(fds[0]);
+    }
+    CHECK_EQ(dup3(fds[1] >= 0 ? fds[1] : world->model->tree->fd, req->fd, O_CLOEXEC), req->fd);
+    CHECK(fds[1] < 0 || close(fds[1]) == 0);
+    req->wants_twin = kind > 3;
+}
+
+// A directory that is to take a descriptor over, which may be none of a directory.
+static void choose_takeover(struct world *world, struct request *req) {
+    size_t kind = below(&world->random, 6);
+    bool is_dir = req->result == 0;
+    req->result = 0;
+    if (kind == 0) {
+        req->fd = -1;
+        req->result = -EBADF;
+    } else if (kind == 1) {
+        req->fd = NO_FD;
+        req->read_error = EBADF;
+    } else if (kind == 2) {
+        req->fd = moved(open("/dev/null", O_RDONLY | O_CLOEXEC));
+        req->read_error = ENOTDIR;
+    } else if (kind == 3 || !is_dir) {
+        req->fd = moved(openat(world->model->tree->fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        req->read_error = EBADF;
+    } else {
+        req->fd = moved(openat(req->target->dfd, req->target->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    }
+}
+
+static void choose_opendir(struct world *world, struct request *req) {
+    do {
+        req->target = some_target(world);
+    } while (!req->target->path);
+    req->flags = (unsigned int)below(&world->random, 2); // BFS_DIR_WHITEOUTS
+    req->result = -list(req->target)->error;
+    if (one_in(&world->random, 6)) {
+        choose_takeover(world, req);
+    } else {
+        copy_path(req);
+    }
+    CHECK(req->dir = bfs_allocdir());
+    ++world->ndirs;
+}
+
+// A directory that a request opened, or one that was opened for this.
+static void choose_closedir(struct world *world, struct request *req) {
+    if (world->ndirs < MAX_DIRS_OPEN && (world->nopen == 0 || one_in(&world->random, 3))) {
+        CHECK(req->dir = bfs_allocdir());
+        CHECK_EQ(bfs_opendir(req->dir, world->model->tree->fd, ".", 0), 0);
+        ++world->ndirs;
+        return;
+    }
+    struct open_dir *open = &world->open[below(&world->random, world->nopen)];
+    req->dir = open->dir;
+    req->result = open->result;
+    *open = world->open[--world->nopen];
+}
+
+static enum ioq_op choose_op(struct world *world) {
+    size_t sum = 0;
+    for (size_t i = 0; i <= IOQ_STAT; ++i) {
+        sum += world->weights[i];
+    }
+    size_t pick = below(&world->random, sum);
+    enum ioq_op op = IOQ_NOP;
+    while (pick >= world->weights[op]) {
+        pick -= world->weights[op];
+        op = (enum ioq_op)(op + 1);
+    }
+    bool full = world->ndirs == MAX_DIRS_OPEN;
+    return full && (op == IOQ_OPENDIR || (op == IOQ_CLOSEDIR && world->nopen == 0)) ? IOQ_NOP : op;
+}
+
+static void choose(struct world *world, struct request *req) {
+    *req = (struct request){.op = choose_op(world), .fd = NO_FD, .watch = -1};
+    switch (req->op) {
+    case IOQ_NOP:
+        req->nop = one_in(&world->random, 2) ? IOQ_NOP_LIGHT : IOQ_NOP_HEAVY;
+        break;
+    case IOQ_CLOSE:
+        choose_close(world, req);
+        break;
+    case IOQ_OPENDIR:
+        choose_opendir(world, req);
+        break;
+    case IOQ_CLOSEDIR:
+        choose_closedir(world, req);
+        break;
+    case IOQ_STAT:
+        choose_stat(world, req);
+    }
+}
+
+static int dfd_of(const struct request *req) {
+    return req->op == IOQ_OPENDIR && !req->path ? req->fd : req->target->dfd;
+}
+
+static int issue(struct ioq *ioq, struct request *req, void *ptr) {
+    switch (req->op) {
+    case IOQ_NOP:
+        return ioq_nop(ioq, req->nop, ptr);
+    case IOQ_CLOSE:
+        return ioq_close(ioq, req->fd, ptr);
+    case IOQ_OPENDIR:
+        return ioq_opendir(ioq, req->dir, dfd_of(req), req->path, req->flags, ptr);
+    case IOQ_CLOSEDIR:
+        return ioq_closedir(ioq, req->dir, ptr);
+    case IOQ_STAT:
+        filled(&req->buf, sizeof(req->buf));
+        return ioq_stat(ioq, dfd_of(req), req->path, req->flags, &req->buf, ptr);
+    }
+    return -1;
+}
+
+// Whether io_uring can do it. It has no light no-op, and what has no path is not looked up.
+static bool suits_ring(const struct request *req) {
+    switch (req->op) {
+    case IOQ_NOP:
+        return req->nop == IOQ_NOP_HEAVY;
+    case IOQ_OPENDIR:
+    case IOQ_STAT:
+        return req->path;
+    default:
+        return true;
+    }
+}
+
+// The queue is done with the descriptor of a close.
+static void release_close(struct world *world, struct request *req, bool closed) {
+    if (req->result == -EBADF) {
+        return;
+    }
+    CHECK_EQ(is_open(req->fd), !closed);
+    if (req->watch >= 0) {
+        struct pollfd poll_fd = {.fd = req->watch};
+        CHECK_EQ(poll(&poll_fd, 1, 0), closed);
+        CHECK_EQ(close(req->watch), 0);
+    }
+    if (!closed) {
+        CHECK_EQ(close(req->fd), 0);
+    }
+    world->closing[req->fd - FIRST_FD] = false;
+}
+
+static void release_dir(struct world *world, struct request *req) {
+    CHECK_ERRNO(bfs_dirfd(req->dir), EBADF);
+    free(req->dir);
+    --world->ndirs;
+}
+
+// The descriptor that a directory did not take over is still the caller's.
+static void release_takeover(const struct request *req) {
+    if (req->fd >= 0 && req->fd != NO_FD) {
+        CHECK_EQ(close(req->fd), 0);
+    }
+}
+
+// Nothing came of it: it was not accepted.
+static void withdraw(struct world *world, struct request *req) {
+    switch (req->op) {
+    case IOQ_NOP:
+        break;
+    case IOQ_CLOSE:
+        if (req->twin) { // whose other close was
+            req->twin->twin = NULL;
+        } else {
+            release_close(world, req, false);
+        }
+        break;
+    case IOQ_OPENDIR:
+        release_takeover(req);
+        release_dir(world, req);
+        break;
+    case IOQ_CLOSEDIR:
+        world->open[world->nopen++] = (struct open_dir){req->dir, req->result};
+        break;
+    case IOQ_STAT:
+        CHECK(is_filled(&req->buf));
+    }
+    free(req->path);
+    *req = (struct request){.op = IOQ_NOP};
+}
+
+#endif // MATRIX_REQUEST_H
