@@ -9,6 +9,7 @@
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
 # make check-asan, check-tsan, check-ubsan   the C tests and ioq-du with a sanitizer in them and in the library
+# make check-faults         each call of the library's that can fail fails, at each place
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 
@@ -139,6 +140,10 @@ check-asan check-tsan check-ubsan:
 check-matrix:
 	tests/setup.sh
 	$(CARGO) test $(CARGOFLAGS) --test matrix
+.PHONY: check-faults
+check-faults:
+	tests/setup.sh
+	$(CARGO) test $(CARGOFLAGS) --test faults
 
 lint:
 	$(CARGO) fmt --check

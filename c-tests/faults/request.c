@@ -1,0 +1,299 @@
+// Requests, and the tree that they are about.
+
+#include "request.h"
+
+// What a directory holds, with names so long that it takes several reads to list it.
+enum { ENTRIES = 40, PADDING = 240 };
+
+static char root[PATH_MAX];
+static int root_fd;
+static ino_t file_ino, link_ino;
+
+void make_tree(void) {
+    struct stat sb;
+    root_fd = temp_dir(root);
+    make_file(root_fd, "file", 3);
+    CHECK_EQ(fstatat(root_fd, "file", &sb, 0), 0);
+    file_ino = sb.st_ino;
+    CHECK_EQ(symlinkat("nowhere", root_fd, "link"), 0);
+    CHECK_EQ(fstatat(root_fd, "link", &sb, AT_SYMLINK_NOFOLLOW), 0);
+    link_ino = sb.st_ino;
+    for (int i = 0; i < 2; ++i) {
+        char name[NAME_MAX + 16];
+        snprintf(name, sizeof(name), "dir-%d", i);
+        CHECK_EQ(mkdirat(root_fd, name, 0755), 0);
+        for (int j = 0; j < ENTRIES; ++j) {
+            snprintf(name, sizeof(name), "dir-%d/%d-%0*d", i, j, PADDING, 0);
+            make_file(root_fd, name, 0);
+        }
+    }
+}
+
+void remove_tree(void) {
+    remove_temp_dir(root, root_fd);
+}
+
+// Moves a descriptor to a number that none ever had. So whatever the log says about that number is about this one, even if
+// a ring closes it, which the log does not see, and others take numbers that became free.
+static int make_unique(int fd) {
+    static int next = 500;
+    CHECK(fd >= 0);
+    int unique = fcntl(fd, F_DUPFD_CLOEXEC, next);
+    CHECK_EQ(unique, next++);
+    CHECK_EQ(close(fd), 0);
+    return unique;
+}
+
+static int new_fd(const char *name) {
+    return make_unique(openat(root_fd, name, O_RDONLY | O_CLOEXEC));
+}
+
+// NULL if there is no memory.
+static struct bfs_dir *new_dir(void) {
+    unsigned long before = injected_here();
+    errno = 0;
+    struct bfs_dir *dir = bfs_allocdir();
+    if (dir) {
+        // It is the program's now, and released by free().
+        CHECK(ledger_remove((uintptr_t)dir));
+    } else {
+        CHECK_EQ(errno, ENOMEM);
+        CHECK(injected_here() > before);
+    }
+    return dir;
+}
+
+void drop_dir(struct bfs_dir *dir) {
+    int fd = bfs_dirfd(dir);
+    size_t mark = log_end();
+    errno = 0;
+    int ret = bfs_closedir(dir);
+    int error = first_injected(CLOSING, (uintptr_t)fd, mark);
+    CHECK_EQ(ret, error ? -1 : 0);
+    CHECK_EQ(errno, error);
+    free(dir);
+}
+
+// Lets go of what the caller of a request keeps.
+static void drop_request(struct request *req) {
+    if (req->fd >= 0) {
+        CHECK_EQ(close(req->fd), 0);
+    }
+    free(req->dir);
+    req->fd = -1;
+    req->dir = NULL;
+}
+
+static bool accepted(struct request *req, int ret, unsigned long injected) {
+    if (ret == 0) {
+        req->state = SUBMITTED;
+        return true;
+    }
+    CHECK_EQ(ret, -1);
+    CHECK_EQ(errno, ENOMEM);
+    CHECK(injected_here() > injected);
+    drop_request(req);
+    return false;
+}
+
+static void start(struct request *req, enum ioq_op op, const char *name) {
+    req->op = op;
+    req->state = UNUSED;
+    req->result = name && strcmp(name, "missing") == 0 ? -ENOENT : 0;
+    req->fd = -1;
+    req->dir = NULL;
+    snprintf(req->name, sizeof(req->name), "%s", name ? name : "");
+    req->path = name ? req->name : NULL;
+    req->mark = log_end();
+}
+
+static bool ask(struct ioq *ioq, struct request *req, unsigned flags) {
+    unsigned long injected = injected_here();
+    int dfd = req->path ? root_fd : req->fd;
+    return accepted(req, ioq_stat(ioq, dfd, req->path, flags, &req->buf, req), injected);
+}
+
+bool submit_stat(struct ioq *ioq, struct request *req, size_t i) {
+    start(req, IOQ_STAT, i % 2 ? "link" : "file");
+    req->ino = i % 2 ? link_ino : file_ino;
+    return ask(ioq, req, BFS_STAT_NOFOLLOW);
+}
+
+static bool submit_opendir(struct ioq *ioq, struct request *req, const char *name) {
+    start(req, IOQ_OPENDIR, name);
+    req->dir = new_dir();
+    if (!req->dir) {
+        return false;
+    }
+    if (!name) {
+        req->fd = new_fd("dir-0");
+    }
+    unsigned long injected = injected_here();
+    int dfd = name ? root_fd : req->fd;
+    return accepted(req, ioq_opendir(ioq, req->dir, dfd, req->path, 0, req), injected);
+}
+
+bool submit_closedir(struct ioq *ioq, struct request *req, struct bfs_dir *dir) {
+    start(req, IOQ_CLOSEDIR, NULL);
+    req->fd = make_unique(bfs_unwrapdir(dir));
+    CHECK_EQ(bfs_opendir(dir, req->fd, NULL, 0), 0);
+    req->dir = dir;
+    unsigned long injected = injected_here();
+    if (ioq_closedir(ioq, dir, req) == 0) {
+        req->state = SUBMITTED;
+        return true;
+    }
+    CHECK_EQ(errno, ENOMEM);
+    CHECK(injected_here() > injected);
+    // bfs does the same.
+    drop_dir(dir);
+    return false;
+}
+
+static bool submit_close(struct ioq *ioq, struct request *req) {
+    start(req, IOQ_CLOSE, NULL);
+    req->fd = new_fd("file");
+    unsigned long injected = injected_here();
+    return accepted(req, ioq_close(ioq, req->fd, req), injected);
+}
+
+static bool submit_nop(struct ioq *ioq, struct request *req, enum ioq_nop_type type) {
+    start(req, IOQ_NOP, NULL);
+    unsigned long injected = injected_here();
+    return accepted(req, ioq_nop(ioq, type, req), injected);
+}
+
+bool submit_any(struct ioq *ioq, struct request *req, size_t i) {
+    switch (i % 10) {
+    case 0:
+        return submit_opendir(ioq, req, "dir-1");
+    case 1:
+        return submit_close(ioq, req);
+    case 2:
+        start(req, IOQ_STAT, "link");
+        req->ino = link_ino;
+        return ask(ioq, req, BFS_STAT_TRYFOLLOW);
+    case 3:
+        return submit_opendir(ioq, req, NULL);
+    case 4:
+        start(req, IOQ_STAT, "link");
+        req->result = -ENOENT;
+        return ask(ioq, req, BFS_STAT_FOLLOW);
+    case 5:
+        return submit_nop(ioq, req, IOQ_NOP_HEAVY);
+    case 6:
+        return submit_opendir(ioq, req, "missing");
+    case 7:
+        start(req, IOQ_STAT, NULL);
+        req->fd = new_fd("file");
+        req->ino = file_ino;
+        return ask(ioq, req, BFS_STAT_FOLLOW);
+    case 8:
+        return submit_nop(ioq, req, IOQ_NOP_LIGHT);
+    default:
+        return submit_stat(ioq, req, i / 10);
+    }
+}
+
+// The result that a request must have, seeing what was injected into the calls for it.
+static int expected(const struct request *req) {
+    int injected = 0;
+    switch (req->op) {
+    case IOQ_NOP:
+        break;
+    case IOQ_CLOSE:
+    case IOQ_CLOSEDIR:
+        // Never tried again. Others may have closed a descriptor of that number since.
+        injected = first_injected(CLOSING, (uintptr_t)req->fd, req->mark);
+        break;
+    case IOQ_OPENDIR:
+        injected = req->path ? last_injected(OPENING, (uintptr_t)req->path, req->mark) : 0;
+        break;
+    case IOQ_STAT:
+        injected = last_injected(ASKING, req->path ? (uintptr_t)req->path : (uintptr_t)req->fd, req->mark);
+        break;
+    }
+    return injected ? -injected : req->result;
+}
+
+// An open directory lists what is in it, once. If that fails then for a fault, and it can be tried again.
+static void check_listing(struct bfs_dir *dir, size_t mark) {
+    uintptr_t fd = (uintptr_t)bfs_dirfd(dir);
+    bool seen[ENTRIES] = {false};
+    size_t entries = 0;
+    for (int failures = 0; failures < 2 * TRANSIENT;) {
+        struct bfs_dirent de;
+        errno = 0;
+        int ret = bfs_readdir(dir, &de);
+        if (ret < 0) {
+            CHECK_EQ(ret, -1);
+            CHECK(errno != 0 && errno != EINTR);
+            CHECK_EQ(errno, last_injected(READING, fd, mark));
+            ++failures;
+        } else if (ret == 0) {
+            CHECK_EQ(entries, ENTRIES);
+            return;
+        } else {
+            size_t i = strtoul(de.name, NULL, 10);
+            CHECK(i < ENTRIES && !seen[i]);
+            seen[i] = true;
+            ++entries;
+        }
+    }
+}
+
+struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, bool cancelled) {
+    CHECK(ent->ptr == req);
+    CHECK_EQ(ent->op, req->op);
+    CHECK_EQ(req->state, SUBMITTED);
+    req->state = POPPED;
+
+    bool may_be_cancelled = cancelled && req->op != IOQ_CLOSE && req->op != IOQ_CLOSEDIR;
+    if (!may_be_cancelled || ent->result != -EINTR) {
+        CHECK_EQ(ent->result, expected(req));
+        // Otherwise an interrupted call is repeated.
+        CHECK(ent->result != -EINTR || req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR);
+    }
+
+    // To close twice is to close somebody else's.
+    CHECK(req->op == IOQ_STAT || req->fd < 0 || calls_about(CLOSING, (uintptr_t)req->fd, req->mark) <= 1);
+
+    struct bfs_dir *opened = NULL;
+    switch (req->op) {
+    case IOQ_NOP:
+        break;
+    case IOQ_CLOSE:
+        CHECK_EQ(ent->close.fd, req->fd);
+        req->fd = -1;
+        break;
+    case IOQ_OPENDIR:
+        CHECK(ent->opendir.dir == req->dir && ent->opendir.path == req->path);
+        if (ent->result == 0) {
+            opened = req->dir;
+            check_listing(opened, req->mark);
+            req->dir = NULL;
+            req->fd = -1;
+        }
+        break;
+    case IOQ_CLOSEDIR:
+        CHECK(ent->closedir.dir == req->dir);
+        CHECK_ERRNO(bfs_dirfd(req->dir), EBADF);
+        req->fd = -1;
+        break;
+    case IOQ_STAT:
+        CHECK(ent->stat.path == req->path && ent->stat.buf == &req->buf);
+        CHECK(ent->result != 0 || req->buf.ino == req->ino);
+        break;
+    }
+    drop_request(req);
+    return opened;
+}
+
+void abandon_request(struct request *req) {
+    // A directory that was opened is closed, and the descriptor with it. If it never was, that is still open.
+    bool is_open = req->op == IOQ_OPENDIR && req->fd >= 0 && fcntl(req->fd, F_GETFD) >= 0;
+    if (req->op != IOQ_STAT && !is_open) {
+        req->fd = -1;
+    }
+    drop_request(req);
+}

@@ -1,0 +1,104 @@
+// Operations of a ring that fail, as those of a plain call do.
+//
+// Before the kernel sees a submission, it is made a no-op that completes with the error. So nothing is done that should not
+// have been, and the library sees a completion like any other.
+
+#include "../test.h"
+
+#include "inject.h"
+#include <linux/io_uring.h>
+#include <stdatomic.h>
+#include <sys/utsname.h>
+
+// IORING_NOP_INJECT_RESULT of Linux 6.10, which not every <linux/io_uring.h> has.
+enum { INJECT_RESULT = 1 };
+
+// The rings, by their descriptors. Each is used by one thread.
+static struct {
+    struct io_uring_params params;
+    char *queue;
+    struct io_uring_sqe *sqes;
+} rings[1024];
+
+bool completions_can_fail(void) {
+    struct utsname name;
+    unsigned major, minor;
+    CHECK_EQ(uname(&name), 0);
+    CHECK_EQ(sscanf(name.release, "%u.%u", &major, &minor), 2);
+    return major > 6 || (major == 6 && minor >= 10);
+}
+
+void ring_made(int fd, const void *params) {
+    CHECK((size_t)fd < COUNT(rings));
+    memcpy(&rings[fd].params, params, sizeof(rings[fd].params));
+}
+
+void ring_mapped(int fd, off_t offset, void *address) {
+    CHECK((size_t)fd < COUNT(rings));
+    if (offset == IORING_OFF_SQES) {
+        rings[fd].sqes = address;
+    } else if (offset == IORING_OFF_SQ_RING) {
+        rings[fd].queue = address;
+    }
+}
+
+// Whether a ring may mean by this that it is not allowed or not able to do such a thing. The library finds out.
+static bool may_be_refusal(int error) {
+    return error == EACCES || error == EOPNOTSUPP;
+}
+
+// Whether this is what became of the kernel's thread that ran it. The library does it again.
+static bool is_disturbance(int error) {
+    return error == ECANCELED || error == EINTR;
+}
+
+static bool is_directory(int fd) {
+    struct stat sb;
+    CHECK_EQ(fstat(fd, &sb), 0);
+    return S_ISDIR(sb.st_mode);
+}
+
+// A ring that refuses one close refuses all. If only one fails, then those are the file's last words, which may be any error,
+// and it is closed. Directories have none.
+static bool is_closed(int fd, int error) {
+    if (error == ECANCELED) {
+        return false;
+    }
+    return !may_be_refusal(error) || (injected()->mode != ON && !is_directory(fd));
+}
+
+static void inject_into(struct io_uring_sqe *sqe) {
+    bool closes = sqe->opcode == IORING_OP_CLOSE;
+    if (!closes && sqe->opcode != IORING_OP_OPENAT && sqe->opcode != IORING_OP_STATX) {
+        return;
+    }
+    // With such a close the library tries what the ring answers to it.
+    bool is_trial = closes && sqe->fd < 0;
+    int error = is_trial && injected()->mode != ON ? 0 : next_error(COMPLETION);
+    if (!error) {
+        return;
+    }
+    if (closes && !is_trial && is_closed(sqe->fd, error)) {
+        CHECK_EQ(close(sqe->fd), 0);
+        note(CLOSING, (uintptr_t)sqe->fd, error);
+    } else if (!closes && !may_be_refusal(error) && !is_disturbance(error)) {
+        note(sqe->opcode == IORING_OP_OPENAT ? OPENING : ASKING, (uintptr_t)sqe->addr, error);
+    }
+    uint64_t user_data = sqe->user_data;
+    memset(sqe, 0, sizeof(*sqe));
+    sqe->opcode = IORING_OP_NOP;
+    sqe->rw_flags = INJECT_RESULT;
+    sqe->len = (uint32_t)-error;
+    sqe->user_data = user_data;
+}
+
+void ring_inject(int fd, unsigned count) {
+    const struct io_sqring_offsets *at = &rings[fd].params.sq_off;
+    char *queue = rings[fd].queue;
+    unsigned head = atomic_load((_Atomic unsigned *)(queue + at->head));
+    unsigned mask = *(unsigned *)(queue + at->ring_mask);
+    const unsigned *array = (unsigned *)(queue + at->array);
+    for (unsigned i = 0; i < count; ++i) {
+        inject_into(&rings[fd].sqes[array[(head + i) & mask]]);
+    }
+}

@@ -1,0 +1,206 @@
+// The workloads: from create to destroy, with what a careful program does when the library says no.
+
+#include "request.h"
+#include "workload.h"
+
+enum { MAX = 640 };
+
+static struct {
+    const struct use *use;
+    struct ioq *ioq;
+    struct request requests[MAX];
+    size_t used, in_flight;
+    // Open directories, to be closed through the queue.
+    struct bfs_dir *open[MAX];
+    size_t nopen;
+    bool cancelled;
+    // How the requests of all queues were run.
+    struct ioq_counts counts;
+} run;
+
+typedef bool submit_fn(struct ioq *ioq, struct request *req, size_t i);
+
+// Creates the queue. If there is none then for the fault, which it names.
+static bool begin(const struct use *use) {
+    unsigned long before = injected_here();
+    errno = 0;
+    run.use = use;
+    run.ioq = ioq_create(use->depth, use->threads);
+    run.cancelled = false;
+    if (run.ioq) {
+        CHECK_EQ(ioq_capacity(run.ioq), use->depth);
+        return true;
+    }
+    if (injected_here() == before && backend_is("uring") && ring_errno() != 0) {
+        skip("IOQ_BACKEND=uring, and no io_uring to be had here");
+    }
+    CHECK(injected_here() > before);
+    CHECK_EQ(errno, injected_reason());
+    return false;
+}
+
+// Destroys the queue, with whatever is in it.
+static void end(void) {
+    struct ioq_counts counts;
+    ioq_count(run.ioq, &counts);
+    run.counts.ring += counts.ring;
+    run.counts.worker += counts.worker;
+    run.counts.caller += counts.caller;
+    ioq_destroy(run.ioq);
+
+    for (size_t i = 0; i < run.used; ++i) {
+        if (run.requests[i].state == SUBMITTED) {
+            abandon_request(&run.requests[i]);
+        }
+    }
+    while (run.nopen > 0) {
+        drop_dir(run.open[--run.nopen]);
+    }
+    run.used = run.in_flight = 0;
+}
+
+static struct request *new_request(void) {
+    CHECK(run.used < MAX);
+    return &run.requests[run.used++];
+}
+
+static void submit(submit_fn *function, size_t i) {
+    run.in_flight += function(run.ioq, new_request(), i);
+}
+
+static bool pop(bool block) {
+    errno = EXFULL;
+    struct ioq_ent *ent = ioq_pop(run.ioq, block);
+    CHECK_EQ(errno, EXFULL);
+    if (!ent) {
+        return false;
+    }
+    struct request *req = ent->ptr;
+    CHECK(req >= run.requests && req < run.requests + run.used);
+    struct bfs_dir *dir = check_response(req, ent, run.cancelled);
+    if (dir) {
+        run.open[run.nopen++] = dir;
+    }
+    --run.in_flight;
+    ioq_free(run.ioq, ent);
+    return true;
+}
+
+// Pops until so many are left in flight.
+static void pop_down_to(size_t left) {
+    while (run.in_flight > left) {
+        if (!pop(run.use->block)) {
+            CHECK(!run.use->block);
+            sched_yield();
+        }
+    }
+}
+
+static void pop_all(void) {
+    pop_down_to(0);
+    CHECK(!ioq_pop(run.ioq, true));
+    CHECK_EQ(ioq_capacity(run.ioq), run.use->depth);
+}
+
+// Requests in bursts, and whatever directories were opened closed through the queue as well.
+static void flow(submit_fn *function, size_t total) {
+    for (size_t made = 0; made < total || run.nopen > 0;) {
+        for (size_t burst = 1 + made % 24; burst > 0 && ioq_capacity(run.ioq) > 0; --burst) {
+            if (run.nopen > 0) {
+                run.in_flight += submit_closedir(run.ioq, new_request(), run.open[--run.nopen]);
+            } else if (made < total) {
+                submit(function, made++);
+            }
+        }
+        if (made % 2 == 0) {
+            ioq_submit(run.ioq);
+        }
+        pop_down_to(made < total ? run.in_flight / 2 : 0);
+    }
+    pop_all();
+}
+
+static void mixture(const struct use *use) {
+    if (begin(use)) {
+        flow(submit_any, 40);
+        end();
+    }
+}
+
+// So many that rings are used to the full.
+static void flood(const struct use *use) {
+    if (begin(use)) {
+        flow(submit_stat, 300);
+        end();
+    }
+}
+
+// Such that a worker who may choose goes through its ring.
+static void slow(const struct use *use) {
+    if (begin(use)) {
+        flow(submit_stat, 100);
+        end();
+    }
+}
+
+static void submit_some(void) {
+    for (size_t i = 0; i < 30 && i < run.use->depth; ++i) {
+        submit(submit_any, i);
+        if (i % 8 == 3) {
+            ioq_submit(run.ioq);
+        }
+    }
+}
+
+static void cancel(const struct use *use) {
+    if (begin(use)) {
+        submit_some();
+        pop_down_to(run.in_flight / 2);
+        ioq_cancel(run.ioq);
+        run.cancelled = true;
+        CHECK_ERRNO(ioq_nop(run.ioq, IOQ_NOP_LIGHT, NULL), EINTR);
+        pop_all();
+        end();
+    }
+}
+
+static void destroy(const struct use *use) {
+    if (begin(use)) {
+        submit_some();
+        pop_down_to(run.in_flight - run.in_flight / 4);
+        end();
+    }
+}
+
+// Queues that hardly live.
+static void cycles(const struct use *use) {
+    // Kinds of requests: none, one that nobody waits for, two that somebody does.
+    static const size_t kinds[] = {0, 9, 2, 0};
+    for (size_t i = 0; i < COUNT(kinds); ++i) {
+        if (!begin(use)) {
+            continue;
+        }
+        if (i > 0) {
+            submit(submit_any, kinds[i]);
+            ioq_submit(run.ioq);
+        }
+        if (i > 1) {
+            pop_all();
+        }
+        end();
+    }
+}
+
+const struct workload workloads[] = {
+    {"mixture", mixture, 0},
+    {"cancel", cancel, 0},
+    {"destroy", destroy, 0},
+    {"cycles", cycles, 0},
+    {"flood", flood, 0},
+    {"slow", slow, 100},
+    {NULL, NULL, 0},
+};
+
+void check_rings_used(void) {
+    CHECK(run.counts.ring > 0);
+}
