@@ -5,6 +5,7 @@
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-matrix         random requests against plain system calls, in every condition; IOQ_MATRIX_SEEDS=N for more
+# make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
@@ -99,6 +100,7 @@ test: all
 .PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal check-soak lint
 .PHONY: check-rust check-loom check-du check-valgrind check-asan check-tsan check-ubsan lint
 .PHONY: check-rust check-loom check-shuttle check-kernel check-matrix check-du check-valgrind check-refusal check-soak lint
+.PHONY: check-rust check-loom check-shuttle check-mutations check-du check-valgrind lint
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -111,6 +113,11 @@ check-shuttle:
 
 check-du: $(BUILD)/ioq-du
 	tests/du.sh $(BUILD)/ioq-du
+check-mutations:
+	$(CARGO) test $(CARGOFLAGS) --test mutations
+
+check-du: build/ioq-du
+	tests/du.sh build/ioq-du
 
 check-valgrind:
 	tests/setup.sh valgrind

@@ -225,53 +225,131 @@ mod tests {
 #[cfg(all(test, ioq_loom))]
 mod models {
     use super::*;
+    use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
 
-    /// Each request in a hand has one taker: its owner or a thief.
+    /// A hand, and the entries of the span in it.
+    struct Table {
+        hands: Hands,
+        entries: [UnsafeCell<usize>; 4],
+    }
+    // SAFETY: loom checks every access to the entries.
+    unsafe impl Sync for Table {}
+
+    impl Table {
+        fn new() -> Arc<Self> {
+            let table = Self { hands: Hands::new(1).unwrap(), entries: Default::default() };
+            Arc::new(table)
+        }
+
+        /// Writes to the entries, as the sender does, and lays the span on the hand.
+        fn put(&self, span: Span) {
+            self.run(&span);
+            self.hands.of(0).put(span);
+        }
+
+        /// Runs the requests of a span that this thread has taken. Returns which ones.
+        fn run(&self, span: &Span) -> std::ops::Range<usize> {
+            let range = span.index()..span.index() + span.len();
+            for i in range.clone() {
+                // SAFETY: loom checks that nobody else is at it.
+                self.entries[i].with_mut(|entry| unsafe { *entry += 1 });
+            }
+            range
+        }
+
+        fn claim_all(&self) -> Vec<usize> {
+            std::iter::from_fn(|| self.hands.of(0).claim()).flat_map(|one| self.run(&one)).collect()
+        }
+    }
+
+    /// Explores all interleavings in which threads are taken off their processor at most thrice against their will.
+    fn model(f: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(f);
+    }
+
+    fn sorted(parts: impl IntoIterator<Item = Vec<usize>>) -> Vec<usize> {
+        let mut all: Vec<_> = parts.into_iter().flatten().collect();
+        all.sort();
+        all
+    }
+
+    /// Each request in a hand has one taker, its owner or a thief, who sees it as it was written.
     #[test]
     fn every_request_is_taken_once() {
-        loom::model(|| {
-            let hands = Arc::new(Hands::new(1).unwrap());
-            hands.of(0).put(Span::labelled(1, 4));
+        model(|| {
+            let table = Table::new();
+            table.put(Span::labelled(1, 4));
             let thief = {
-                let hands = hands.clone();
-                thread::spawn(move || [hands.steal(), hands.steal()])
+                let table = table.clone();
+                thread::spawn(move || {
+                    let stolen = [table.hands.steal(), table.hands.steal()];
+                    stolen.into_iter().flatten().flat_map(|span| table.run(&span)).collect()
+                })
             };
-            let mut taken: Vec<Span> = std::iter::from_fn(|| hands.of(0).claim()).collect();
-            taken.extend(thief.join().unwrap().into_iter().flatten());
-            assert_eq!(indices(&taken), [0, 1, 2, 3]);
+            let claimed = table.claim_all();
+            assert_eq!(sorted([claimed, thief.join().unwrap()]), [0, 1, 2, 3]);
         });
     }
 
-    fn indices(spans: &[Span]) -> Vec<usize> {
-        let mut indices: Vec<_> = spans.iter().flat_map(|s| s.index()..s.index() + s.len()).collect();
-        indices.sort();
-        indices
+    /// What a thief takes from a hand that is just being opened, it sees as it was written.
+    #[test]
+    fn a_thief_sees_what_was_written() {
+        model(|| {
+            let table = Table::new();
+            let thief = {
+                let table = table.clone();
+                thread::spawn(move || table.hands.steal().map_or(vec![], |span| table.run(&span).collect()))
+            };
+            table.put(Span::labelled(1, 3));
+            let claimed = table.claim_all();
+            assert_eq!(sorted([claimed, thief.join().unwrap()]), [0, 1, 2]);
+        });
     }
 
-    /// What a worker has run before a request that hangs reaches the caller, once: the worker sees that the caller sleeps
-    /// and delivers it, or the caller finds it before it sleeps.
+    /// An owner who clears its hand, as the caller does, leaves nothing in it, and takes nothing that is another's.
+    #[test]
+    fn clearing_takes_what_no_thief_has() {
+        model(|| {
+            let table = Table::new();
+            table.put(Span::labelled(1, 4));
+            let thief = {
+                let table = table.clone();
+                thread::spawn(move || table.hands.steal().map_or(vec![], |span| table.run(&span).collect()))
+            };
+            let cleared = table.hands.of(0).clear().map_or(vec![], |span| table.run(&span).collect());
+            assert!(table.hands.are_empty());
+            assert_eq!(sorted([cleared, thief.join().unwrap()]), [0, 1, 2, 3]);
+        });
+    }
+
+    /// What a worker has run before a request that hangs reaches the caller, once, and with its results: the worker sees
+    /// that the caller sleeps and delivers it, or the caller finds it before it sleeps.
     #[test]
     fn nothing_done_stays_behind() {
-        loom::model(|| {
-            let hands = Arc::new(Hands::new(1).unwrap());
+        model(|| {
+            let table = Table::new();
             let asleep = Arc::new(AtomicBool::new(false));
             let worker = {
-                let (hands, asleep) = (hands.clone(), asleep.clone());
+                let (table, asleep) = (table.clone(), asleep.clone());
                 thread::spawn(move || {
                     let (first, second) = Span::labelled(1, 2).split(1);
-                    let hand = hands.of(0);
-                    [hand.keep(first, &asleep), hand.keep(second, &asleep)]
+                    [first, second].map(|span| {
+                        table.run(&span);
+                        table.hands.of(0).keep(span, &asleep)
+                    })
                 })
             };
-            let early = hands.take_done();
+            let early = table.hands.take_done();
             asleep.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            let late = hands.take_done();
-            let delivered = worker.join().unwrap();
-            let all: Vec<Span> = delivered.into_iter().chain([early, late]).flatten().collect();
-            assert_eq!(indices(&all), [0, 1]);
+            let late = table.hands.take_done();
+            let found = [early, late].map(|span| span.map_or(vec![], |span| table.run(&span).collect()));
+            let delivered = worker.join().unwrap().map(|span| span.map_or(vec![], |span| table.run(&span).collect()));
+            assert_eq!(sorted(found.into_iter().chain(delivered)), [0, 1]);
         });
     }
 }

@@ -17,7 +17,7 @@ use crate::mpmc::Pushed;
 use crate::pool::Member;
 use crate::prefetch;
 use crate::shared::{DELIVER_AFTER, Run, Shared};
-use crate::sync::{CoarseInstant, Instant, Ordering, fence};
+use crate::sync::{CoarseInstant, Instant, Ordering};
 use crate::worker;
 use libc::{c_char, c_int, c_uint, c_void, pid_t};
 use std::cell::UnsafeCell;
@@ -295,9 +295,7 @@ impl Ioq {
 
             // Whatever is in flight now is with a worker, or will be: whoever sends a span tells the pool. What is in
             // a worker's hand may be held up there.
-            shared.caller_asleep.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            let held = !shared.pool.hands.are_empty();
+            let held = shared.caller_sleeps();
             if held && !helps {
                 self.rouse(caller);
             }

@@ -181,14 +181,20 @@ impl Shared {
     }
 
     /// Call this after opening one's hand: wakes a worker to look into it if the caller will not, because it sleeps.
-    ///
-    /// The caller says so before it looks into the hands for the last time; so either it saw this one, or it is seen to
-    /// sleep here.
     pub fn tell_of_hand(&self) {
         fence(Ordering::SeqCst);
         if self.caller_asleep.load(Ordering::Relaxed) {
             self.pool.notify();
         }
+    }
+
+    /// Says that the caller is about to sleep. Returns whether something is in a hand, which may be held up there.
+    ///
+    /// Either it sees a hand that was opened here, or whoever opened it sees the caller sleep.
+    pub fn caller_sleeps(&self) -> bool {
+        self.caller_asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        !self.pool.hands.are_empty()
     }
 }
 
@@ -231,5 +237,31 @@ impl Clock {
         }
         self.next_look = 2 * done;
         self.elapsed() >= DELIVER_AFTER
+    }
+}
+
+#[cfg(all(test, ioq_loom))]
+mod models {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// No hand is overlooked by a caller that falls asleep as it is opened: the caller sees it, or a worker is woken.
+    #[test]
+    fn somebody_looks_into_a_hand_when_the_caller_sleeps() {
+        loom::model(|| {
+            let shared = Arc::new(Shared::new(2, 2, Backend::Sync).unwrap());
+            shared.pool.park_one();
+            let owner = {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    shared.pool.hands.of(1).put(Span::labelled(1, 2));
+                    shared.tell_of_hand();
+                })
+            };
+            let seen = shared.caller_sleeps();
+            owner.join().unwrap();
+            assert!(seen || !shared.pool.has_idle());
+        });
     }
 }

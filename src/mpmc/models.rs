@@ -10,8 +10,13 @@ use loom::thread;
 
 /// Explores all interleavings in which threads are taken off their processor at most thrice against their will.
 fn model(f: impl Fn() + Sync + Send + 'static) {
+    bounded(3, f);
+}
+
+/// The same with another bound.
+fn bounded(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(preemptions);
     builder.check(f);
 }
 
@@ -226,6 +231,51 @@ fn looking_is_exact_at_rest() {
             queue.push(span(1));
             let got = reader.join().unwrap();
             assert_eq!(queue.has_spans(), got.is_none());
+        });
+    }
+}
+
+/// Two writers and a batch between them: all arrives, and what is behind an unfinished push is not lost either.
+#[test]
+fn a_batch_beside_another_writer_arrives_whole() {
+    for size in [1, 2] {
+        bounded(2, move || {
+            let queue = queue(size);
+            let batch = {
+                let queue = queue.clone();
+                thread::spawn(move || queue.push_batch([1, 2].map(span).into_iter()))
+            };
+            let writer = {
+                let queue = queue.clone();
+                thread::spawn(move || push(&queue, 3))
+            };
+            assert_eq!(sorted((0..3).map(|_| queue.pop()).collect()), [1, 2, 3]);
+            batch.join().unwrap();
+            writer.join().unwrap();
+        });
+    }
+}
+
+/// What is added to a span goes to the one reader who takes it, of two who try.
+#[test]
+fn what_is_added_has_one_reader() {
+    for size in [1, 2] {
+        model(move || {
+            let queue = queue(size);
+            let (first, more) = Span::labelled(1, 3).split(1);
+            let mut pushed = queue.push(first);
+            let readers = [(); 2].map(|()| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.try_pop())
+            });
+            if let Err(more) = queue.extend(&mut pushed, more) {
+                queue.push(more);
+            }
+            let taken = readers.map(|reader| reader.join().unwrap());
+            let left = std::iter::from_fn(|| queue.try_pop());
+            let mut spans: Vec<_> = taken.into_iter().flatten().chain(left).map(|s| (s.index(), s.len())).collect();
+            spans.sort();
+            assert!(spans == [(0, 3)] || spans == [(0, 1), (1, 2)], "{spans:?}");
         });
     }
 }

@@ -194,6 +194,17 @@ impl Pool {
     }
 }
 
+#[cfg(all(test, ioq_loom))]
+impl Pool {
+    /// Makes a worker that sleeps, without a thread.
+    pub fn park_one(&self) {
+        let mut idle = self.idle.lock();
+        let index = idle.start().expect("one more");
+        idle.park(index, true);
+        self.publish(idle);
+    }
+}
+
 fn spin(count: u32) {
     for _ in 0..count {
         spin_loop();

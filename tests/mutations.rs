@@ -1,0 +1,162 @@
+//! Breaks the library's synchronisation on purpose, one line at a time, and expects the models to notice.
+//!
+//! What is broken is listed in `mutations.txt`, with the models that must fail then; its head tells the form. Each
+//! mutation is made in a copy of the source. One that does not apply any more, or does not compile, fails the test, and so
+//! does a model that fails without it; so the list cannot rot. Run by `make check-mutations`.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, OnceLock};
+
+/// What the models of either kind run under: the cfg, and the environment.
+const TOOLS: [(&str, &[(&str, &str)]); 2] =
+    [("loom", &[]), ("shuttle", &[("SHUTTLE_RANDOM_SEED", "1"), ("IOQ_ITERATIONS", "20000")])];
+
+/// What of the package is copied.
+const COPIED: [&str; 5] = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"];
+
+/// A deliberate mistake.
+#[derive(Clone)]
+struct Mutation {
+    name: String,
+    file: PathBuf,
+    /// A line after which, somewhere, the mutated one comes.
+    after: String,
+    before: String,
+    replacement: String,
+    /// The models that notice, and their tools.
+    models: Vec<(String, String)>,
+}
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    // They share the copy.
+    args.test_threads = Some(1);
+    let mutations = parse(include_str!("mutations.txt"));
+    let copy = Arc::new(Copy::new(&mutations));
+    let trial = |mutation: Mutation| {
+        let copy = copy.clone();
+        Trial::test(mutation.name.clone(), move || copy.try_out(&mutation))
+    };
+    libtest_mimic::run(&args, mutations.into_iter().map(trial).collect()).exit_code()
+}
+
+/// Reads the list.
+fn parse(list: &str) -> Vec<Mutation> {
+    let records = list.split("\n\n").map(|record| record.lines().filter(|line| !line.starts_with('#')).collect());
+    records.filter(|lines: &Vec<_>| !lines.is_empty()).map(|lines| parse_record(&lines)).collect()
+}
+
+fn parse_record(lines: &[&str]) -> Mutation {
+    let [name, place, before, replacement, models @ ..] = lines else { panic!("too short: {lines:?}") };
+    let (file, after) = place.strip_prefix("in ").and_then(|p| p.split_once(": ")).expect("in FILE: LINE");
+    let models = models.iter().map(|line| line.split_once(' ').expect("TOOL MODEL"));
+    Mutation {
+        name: name.to_string(),
+        file: file.into(),
+        after: after.into(),
+        before: before.strip_prefix('-').expect("- LINE").trim().into(),
+        replacement: replacement.strip_prefix('+').expect("+ LINE").trim().into(),
+        models: models.map(|(tool, model)| (tool.into(), model.into())).collect(),
+    }
+}
+
+/// A copy of the package, to be mutated.
+struct Copy {
+    dir: PathBuf,
+    /// All models that the list names.
+    models: BTreeSet<(String, String)>,
+    /// Whether they pass as long as nothing is mutated.
+    sound: OnceLock<Result<(), String>>,
+}
+
+impl Copy {
+    fn new(mutations: &[Mutation]) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
+        let models = mutations.iter().flat_map(|mutation| mutation.models.iter().cloned()).collect();
+        Self { dir, models, sound: OnceLock::new() }
+    }
+
+    /// Makes a mutation, sees each of its models fail, and undoes it.
+    fn try_out(&self, mutation: &Mutation) -> Result<(), Failed> {
+        self.sound.get_or_init(|| self.check_original()).clone()?;
+        let file = self.dir.join(&mutation.file);
+        let original = fs::read_to_string(&file)?;
+        fs::write(&file, mutation.apply(&original)?)?;
+        let mut result = mutation.models.iter().try_for_each(|(tool, model)| match self.passes(tool, model)? {
+            true => Err(format!("{tool} {model} does not notice")),
+            false => Ok(()),
+        });
+        if mutation.models.is_empty() {
+            result = Err("no model is to notice".into());
+        }
+        fs::write(&file, original)?;
+        Ok(result?)
+    }
+
+    fn check_original(&self) -> Result<(), String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for name in COPIED {
+            copy(&root.join(name), &self.dir.join(name)).map_err(|e| format!("{name}: {e}"))?;
+        }
+        self.models.iter().try_for_each(|(tool, model)| match self.passes(tool, model)? {
+            true => Ok(()),
+            false => Err(format!("{tool} {model} fails as it is")),
+        })
+    }
+
+    /// Builds the models, and runs one of them.
+    fn passes(&self, tool: &str, model: &str) -> Result<bool, String> {
+        let (_, environment) = TOOLS.iter().find(|(name, _)| *name == tool).ok_or("no such tool")?;
+        let cargo = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO"));
+            command.args(["test", "--locked", "--profile", "models", "--lib", "--target-dir"]);
+            command.arg(self.dir.with_file_name(format!("mutations-{tool}"))).args(arguments).current_dir(&self.dir);
+            command.env("RUSTFLAGS", format!("--cfg ioq_{tool}")).envs(environment.iter().copied());
+            command.output().map_err(|e| format!("cargo: {e}"))
+        };
+        let build = cargo(&["--no-run"])?;
+        if !build.status.success() {
+            return Err(String::from_utf8_lossy(&build.stderr).into());
+        }
+        let run = cargo(&["--", "--exact", model])?;
+        if !String::from_utf8_lossy(&run.stdout).contains("running 1 test\n") {
+            return Err(format!("{tool} {model}: no such model"));
+        }
+        Ok(run.status.success())
+    }
+}
+
+impl Mutation {
+    /// The file's text with the mutation.
+    fn apply(&self, text: &str) -> Result<String, String> {
+        let mut lines: Vec<_> = text.lines().collect();
+        let matches = |line: &&str, wanted: &str| line.trim() == wanted;
+        let start = lines.iter().position(|line| matches(line, &self.after));
+        let start = start.ok_or(format!("{} has no line \"{}\"", self.file.display(), self.after))?;
+        let at = lines[start..].iter().position(|line| matches(line, &self.before));
+        let at = at.ok_or(format!("no line \"{}\" after \"{}\"", self.before, self.after))?;
+        lines[start + at] = &self.replacement;
+        Ok(lines.join("\n") + "\n")
+    }
+}
+
+/// Copies a file or a directory. Files that are the same already stay as they are, for Cargo's sake.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let name = entry?.file_name();
+            copy(&from.join(&name), &to.join(&name))?;
+        }
+    } else {
+        let content = fs::read(from)?;
+        if fs::read(to).ok().as_ref() != Some(&content) {
+            fs::write(to, content)?;
+        }
+    }
+    Ok(())
+}
