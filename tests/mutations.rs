@@ -35,7 +35,9 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // They share the copy.
     args.test_threads = Some(1);
-    let mutations = parse(include_str!("mutations.txt"));
+    let mut mutations = parse(include_str!("mutations.txt"));
+    let chosen = args.filter.as_deref().unwrap_or_default();
+    mutations.retain(|mutation| mutation.name.contains(chosen));
     let copy = Arc::new(Copy::new(&mutations));
     let trial = |mutation: Mutation| {
         let copy = copy.clone();
@@ -67,7 +69,7 @@ fn parse_record(lines: &[&str]) -> Mutation {
 /// A copy of the package, to be mutated.
 struct Copy {
     dir: PathBuf,
-    /// All models that the list names.
+    /// All models that are named.
     models: BTreeSet<(String, String)>,
     /// Whether they pass as long as nothing is mutated.
     sound: OnceLock<Result<(), String>>,
