@@ -156,3 +156,23 @@ fn what_the_caller_leaves_is_taken() {
         worker.join().unwrap();
     });
 }
+
+/// While somebody searches, nobody is woken for what is sent; so the searcher, finding more than it takes, wakes another.
+#[test]
+fn whoever_finds_more_wakes_another() {
+    model(2, || {
+        let queue = Queue::new(2, 2, 2);
+        queue.send(span(1));
+        let mut member = queue.pool.start().unwrap();
+        let _ = member.next(&queue.pool, &queue.pending);
+        queue.pool.park_one();
+        let worker = {
+            let queue = queue.clone();
+            thread::spawn(move || member.next(&queue.pool, &queue.pending))
+        };
+        queue.send(span(2));
+        queue.send(span(3));
+        let _ = worker.join().unwrap();
+        assert!(!queue.pool.has_idle());
+    });
+}
