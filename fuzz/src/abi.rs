@@ -1,0 +1,137 @@
+//! The functions under test, as `ioq.h` and `ioq/dir.h` declare them.
+
+#![allow(non_camel_case_types)]
+
+use libc::{c_char, c_int, c_uint, c_void};
+
+// Links the library, whose functions are found by name.
+extern crate ioq as _;
+
+#[repr(C)]
+pub struct ioq {
+    _opaque: [u8; 0],
+}
+
+#[repr(C)]
+pub struct bfs_dir {
+    _opaque: [u8; 0],
+}
+
+/// `struct bfs_stat`, of which only the inode matters here.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct bfs_stat {
+    pub mask: u32,
+    pub mode: u32,
+    pub dev: u64,
+    pub ino: u64,
+    pub rest: [u64; 15],
+}
+
+#[repr(C)]
+pub struct bfs_dirent {
+    pub kind: c_int,
+    pub name: *const c_char,
+}
+
+pub const IOQ_NOP: c_uint = 0;
+pub const IOQ_CLOSE: c_uint = 1;
+pub const IOQ_OPENDIR: c_uint = 2;
+pub const IOQ_CLOSEDIR: c_uint = 3;
+pub const IOQ_STAT: c_uint = 4;
+
+pub const BFS_STAT_NOFOLLOW: c_uint = 1 << 0;
+pub const BFS_STAT_TRYFOLLOW: c_uint = 1 << 1;
+
+#[repr(C, align(64))]
+pub struct ioq_ent {
+    pub op: c_uint,
+    pub result: c_int,
+    pub ptr: *mut c_void,
+    pub args: ioq_args,
+}
+
+#[repr(C)]
+pub union ioq_args {
+    pub nop: c_uint,
+    pub close: c_int,
+    pub opendir: ioq_opendir_args,
+    pub closedir: *mut bfs_dir,
+    pub stat: ioq_stat_args,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_opendir_args {
+    pub dir: *mut bfs_dir,
+    pub path: *const c_char,
+    pub dfd: c_int,
+    pub flags: c_uint,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_stat_args {
+    pub path: *const c_char,
+    pub buf: *mut bfs_stat,
+    pub xbuf: *mut c_void,
+    pub dfd: c_int,
+    pub flags: c_uint,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ioq_counts {
+    pub ring: u64,
+    pub worker: u64,
+    pub caller: u64,
+}
+
+pub fn errno() -> c_int {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+pub fn set_errno(value: c_int) {
+    // SAFETY: always safe.
+    unsafe { *libc::__errno_location() = value };
+}
+
+const _: () = assert!(size_of::<bfs_stat>() == 144 && size_of::<ioq_ent>() == 64);
+
+unsafe extern "C" {
+    pub fn ioq_create(depth: usize, nthreads: usize) -> *mut ioq;
+    pub fn ioq_capacity(ioq: *const ioq) -> usize;
+    pub fn ioq_nop(ioq: *mut ioq, kind: c_uint, ptr: *mut c_void) -> c_int;
+    pub fn ioq_close(ioq: *mut ioq, fd: c_int, ptr: *mut c_void) -> c_int;
+    pub fn ioq_opendir(
+        ioq: *mut ioq,
+        dir: *mut bfs_dir,
+        dfd: c_int,
+        path: *const c_char,
+        flags: c_uint,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_closedir(ioq: *mut ioq, dir: *mut bfs_dir, ptr: *mut c_void) -> c_int;
+    pub fn ioq_stat(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        flags: c_uint,
+        buf: *mut bfs_stat,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_submit(ioq: *mut ioq);
+    pub fn ioq_pop(ioq: *mut ioq, block: bool) -> *mut ioq_ent;
+    pub fn ioq_free(ioq: *mut ioq, ent: *mut ioq_ent);
+    pub fn ioq_count(ioq: *const ioq, counts: *mut ioq_counts);
+    pub fn ioq_cancel(ioq: *mut ioq);
+    pub fn ioq_destroy(ioq: *mut ioq);
+
+    pub fn bfs_allocdir() -> *mut bfs_dir;
+    pub fn bfs_opendir(dir: *mut bfs_dir, at_fd: c_int, at_path: *const c_char, flags: c_uint) -> c_int;
+    pub fn bfs_dirfd(dir: *const bfs_dir) -> c_int;
+    pub fn bfs_polldir(dir: *mut bfs_dir) -> c_int;
+    pub fn bfs_readdir(dir: *mut bfs_dir, de: *mut bfs_dirent) -> c_int;
+    pub fn bfs_closedir(dir: *mut bfs_dir) -> c_int;
+    pub fn bfs_unwrapdir(dir: *mut bfs_dir) -> c_int;
+}

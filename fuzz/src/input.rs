@@ -1,0 +1,238 @@
+//! What the fuzzer's bytes mean: a sequence of calls, with arguments from the kind to the hostile.
+
+use arbitrary::Arbitrary;
+use libc::c_int;
+
+/// A queue is made first, and then anything may happen.
+#[derive(Arbitrary, Debug)]
+pub struct Input {
+    pub backend: Backend,
+    pub depth: Depth,
+    pub threads: Threads,
+    pub steps: Vec<Step>,
+}
+
+/// The value of `IOQ_BACKEND`.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Backend {
+    Auto,
+    Uring,
+    Sync,
+    Unknown,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Depth {
+    /// Up to 255, 0 among them.
+    Small(u8),
+    /// Up to 65536.
+    Large(u16),
+    /// More than any memory holds: 2⁵⁰ or more, up to the very end.
+    Absurd(u8),
+}
+
+impl Depth {
+    pub fn value(self) -> usize {
+        match self {
+            Depth::Small(n) => n.into(),
+            Depth::Large(n) => usize::from(n) + 1,
+            Depth::Absurd(n) => absurd(n),
+        }
+    }
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Threads {
+    /// 0 to 8.
+    Few(u8),
+    /// More than ever start.
+    Many(u16),
+    Absurd(u8),
+}
+
+impl Threads {
+    pub fn value(self) -> usize {
+        match self {
+            Threads::Few(n) => usize::from(n % 9),
+            Threads::Many(n) => n.into(),
+            Threads::Absurd(n) => absurd(n),
+        }
+    }
+}
+
+fn absurd(n: u8) -> usize {
+    let shift = u32::from(n) / 2 % 15;
+    let power = 1usize << (50 + shift.min(13));
+    match n % 2 {
+        _ if shift == 14 => usize::MAX - usize::from(n % 2),
+        0 => power,
+        _ => power - 1,
+    }
+}
+
+/// One of the queues, or NULL if there is none of this number.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Queue(u8);
+
+/// One of the directories, or NULL.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Dir(u8);
+
+pub const QUEUES: usize = 3;
+pub const DIRS: usize = 5;
+
+impl Queue {
+    pub const FIRST: Self = Self(0);
+
+    /// At most [`QUEUES`].
+    pub fn index(self) -> usize {
+        usize::from(self.0) % (QUEUES + 1)
+    }
+}
+
+impl Dir {
+    /// At most [`DIRS`].
+    pub fn index(self) -> usize {
+        usize::from(self.0) % (DIRS + 1)
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Step {
+    Create {
+        queue: Queue,
+        backend: Backend,
+        depth: Depth,
+        threads: Threads,
+    },
+    Nop {
+        queue: Queue,
+        kind: u8,
+        count: u8,
+    },
+    Close {
+        queue: Queue,
+        fd: Closing,
+    },
+    OpenDir {
+        queue: Queue,
+        dir: Dir,
+        at: At,
+        path: Path,
+        flags: u32,
+    },
+    CloseDir {
+        queue: Queue,
+        dir: Dir,
+    },
+    Stat {
+        queue: Queue,
+        at: At,
+        path: Path,
+        flags: u32,
+        no_buf: bool,
+    },
+    Submit {
+        queue: Queue,
+    },
+    Pop {
+        queue: Queue,
+        block: bool,
+    },
+    Drain {
+        queue: Queue,
+    },
+    Free {
+        queue: Queue,
+        which: u8,
+    },
+    FreeNull {
+        queue: Queue,
+    },
+    Count {
+        queue: Queue,
+        null: bool,
+    },
+    Cancel {
+        queue: Queue,
+    },
+    /// From another thread, while this one goes on.
+    CancelElsewhere {
+        queue: Queue,
+    },
+    Destroy {
+        queue: Queue,
+    },
+    /// Without a queue.
+    UseDir {
+        dir: Dir,
+        how: Use,
+    },
+}
+
+/// What `ioq_close()` is given.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Closing {
+    /// A descriptor that is open.
+    Open,
+    /// One that was given away before.
+    Again(u8),
+    Invalid(Invalid),
+}
+
+/// Numbers that are no descriptors.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Invalid {
+    MinusOne,
+    AtFdcwd,
+    Min,
+    Max,
+    Closed,
+}
+
+impl Invalid {
+    pub fn number(self) -> c_int {
+        match self {
+            Invalid::MinusOne => -1,
+            Invalid::AtFdcwd => libc::AT_FDCWD,
+            Invalid::Min => c_int::MIN,
+            Invalid::Max => c_int::MAX,
+            Invalid::Closed => 1 << 20,
+        }
+    }
+}
+
+/// What a path is relative to.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum At {
+    Root,
+    Full,
+    File,
+    Pipe,
+    Invalid(Invalid),
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Path {
+    Null,
+    Known(u8),
+    /// So many bytes, from short names to more than any path may have.
+    Long {
+        len: u16,
+        slashes: bool,
+    },
+    /// Anything, up to a NUL.
+    Raw(Vec<u8>),
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Use {
+    Open(u8),
+    Read(u8),
+    PassOver,
+    ReadToEnd,
+    Poll,
+    Fd,
+    Close,
+    Unwrap,
+}

@@ -1,0 +1,248 @@
+//! Fuzzing of the C functions.
+//!
+//! An input is a sequence of calls (`input`) on a few queues, directories and descriptors at once, within what `ioq.h`
+//! allows: what it leaves undefined is not tried, what it says is tolerated is. Whatever the sequence,
+//!
+//! - every accepted request comes back exactly once, as it was submitted, with the answer that the kernel gives to the
+//!   same question (`files`), or is gone with its queue;
+//! - capacities and counts agree with the calls so far (`queue`);
+//! - directories are open exactly when they should be, and list what is there (`dirs`);
+//! - a descriptor that was given away is closed once; one that was not is open; and none is left at the end;
+//! - nothing crashes, hangs, or touches memory that is not its own, which AddressSanitizer tells.
+//!
+//! `make check-fuzz` lets libFuzzer make up inputs, and `make check-corpus` runs those it found to be worth keeping.
+
+mod abi;
+mod dirs;
+mod files;
+mod input;
+mod queue;
+
+pub use input::Input;
+
+use abi::*;
+use dirs::{Dirs, State};
+use files::{Files, Numbers};
+use input::{At, Closing, Path, QUEUES, Step};
+use libc::{c_int, c_void};
+use queue::{Given, Kind, Queue, Request, UNTOUCHED, World};
+use std::cell::UnsafeCell;
+use std::ptr;
+
+/// Runs an input. Panics if anything is not as it should be.
+pub fn run(input: &Input) {
+    Files::get();
+    let before = files::open_count();
+    let mut run = Run {
+        queues: [const { None }; QUEUES],
+        world: World { dirs: Dirs::new(), numbers: Numbers::default(), given: vec![], next_id: 1 },
+    };
+    run.queues[0] = Queue::create(input.backend, input.depth, input.threads);
+    for step in &input.steps {
+        run.step(step);
+        run.queues.iter().flatten().for_each(Queue::check);
+    }
+    run.finish();
+    assert_eq!(files::open_count(), before, "descriptors");
+}
+
+struct Run {
+    queues: [Option<Queue>; QUEUES],
+    world: World,
+}
+
+impl Run {
+    /// The queue of this number as C sees it: NULL if there is none.
+    fn pointer(&self, queue: input::Queue) -> *mut ioq {
+        self.queues.get(queue.index()).and_then(Option::as_ref).map_or(ptr::null_mut(), Queue::pointer)
+    }
+
+    fn queue(&mut self, queue: input::Queue) -> Option<&mut Queue> {
+        self.queues.get_mut(queue.index())?.as_mut()
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Create { queue, backend, depth, threads } => {
+                if self.queues.get(queue.index()).is_some_and(Option::is_none) {
+                    self.queues[queue.index()] = Queue::create(backend, depth, threads);
+                }
+            }
+            Step::Nop { queue, kind, count } => self.nop(queue, kind, count),
+            Step::Close { queue, fd } => self.close(queue, fd),
+            Step::OpenDir { queue, dir, at, ref path, flags } => self.opendir(queue, dir, at, path, flags),
+            Step::CloseDir { queue, dir } => self.closedir(queue, dir),
+            Step::Stat { queue, at, ref path, flags, no_buf } => self.stat(queue, at, path, flags, no_buf),
+            Step::UseDir { dir, how } => self.world.dirs.use_alone(dir.index(), how),
+            Step::Destroy { queue } => {
+                if let Some(queue) = self.queues.get_mut(queue.index()).and_then(Option::take) {
+                    queue.destroy(&mut self.world);
+                }
+            }
+            // The rest needs nothing but a queue.
+            Step::Submit { queue }
+            | Step::Pop { queue, .. }
+            | Step::Drain { queue }
+            | Step::Free { queue, .. }
+            | Step::FreeNull { queue }
+            | Step::Count { queue, .. }
+            | Step::Cancel { queue }
+            | Step::CancelElsewhere { queue } => match self.queues.get_mut(queue.index()).and_then(Option::as_mut) {
+                Some(queue) => on_queue(step, queue, &mut self.world),
+                None => on_null(),
+            },
+        }
+    }
+
+    /// Submits a request, and gives it back if the queue did not take it.
+    fn submit(
+        &mut self,
+        queue: input::Queue,
+        valid: bool,
+        request: Request,
+        call: impl FnOnce(*mut ioq, &Request, *mut c_void) -> c_int,
+    ) -> Option<Request> {
+        let id = self.world.next_id;
+        self.world.next_id += 1;
+        let ret = call(self.pointer(queue), &request, ptr::without_provenance_mut(id));
+        match self.queue(queue) {
+            Some(queue) => queue.submitted(ret, valid, id, request),
+            None => {
+                assert_eq!((ret, errno()), (-1, libc::EINVAL));
+                Some(request)
+            }
+        }
+    }
+
+    fn nop(&mut self, queue: input::Queue, kind: u8, count: u8) {
+        let kind = u32::from(kind);
+        for _ in 0..count {
+            let request = Request { kind: Kind::Nop { kind }, path: None, expected: 0 };
+            // SAFETY: NULL or a live queue, used by this thread; so below.
+            let refused = self.submit(queue, kind < 2, request, |ioq, _, ptr| unsafe { ioq_nop(ioq, kind, ptr) });
+            if refused.is_some() {
+                break;
+            }
+        }
+    }
+
+    fn close(&mut self, queue: input::Queue, closing: Closing) {
+        let given = &self.world.given;
+        let fd = match closing {
+            Closing::Open => self.world.numbers.open_again(Files::get().at(At::File)),
+            Closing::Again(which) if !given.is_empty() => Some(given[usize::from(which) % given.len()].fd),
+            Closing::Again(_) => None,
+            Closing::Invalid(invalid) => Some(invalid.number()),
+        };
+        let Some(fd) = fd else { return };
+        let request = Request { kind: Kind::Close { fd }, path: None, expected: 0 };
+        // SAFETY: the number is invalid, or one that only this input uses.
+        let refused = self.submit(queue, true, request, |ioq, _, ptr| unsafe { ioq_close(ioq, fd, ptr) });
+        if refused.is_none() && matches!(closing, Closing::Open) {
+            self.world.given.push(Given { fd, closed: 0, abandoned: false });
+        }
+    }
+
+    fn opendir(&mut self, queue: input::Queue, dir: input::Dir, at: At, path: &Path, flags: u32) {
+        let index = dir.index();
+        let State::Closed = self.world.dirs.state(index) else { return };
+        let (pointer, path) = (self.world.dirs.pointer(index), files::string(path));
+        let mut dfd = Files::get().at(at);
+        let (expected, listing) = match &path {
+            Some(path) => files::expect_opendir(dfd, path),
+            None => {
+                // The directory takes the descriptor over, whatever it is.
+                if !matches!(at, At::Invalid(_)) {
+                    let Some(number) = self.world.numbers.open_again(dfd) else { return };
+                    dfd = number;
+                }
+                files::expect_adoption(dfd)
+            }
+        };
+        let request = Request { kind: Kind::OpenDir { dir: index, dfd, flags, listing }, path, expected };
+        let valid = !pointer.is_null();
+        let refused = self.submit(queue, valid, request, |ioq, request, ptr| {
+            // SAFETY: NULL, or a directory that is not open; the path stays with the request.
+            unsafe { ioq_opendir(ioq, pointer, dfd, request.path(), flags, ptr) }
+        });
+        if refused.is_none() {
+            self.world.dirs.set(index, State::Busy);
+        }
+    }
+
+    fn closedir(&mut self, queue: input::Queue, dir: input::Dir) {
+        let index = dir.index();
+        let (expected, fd) = match self.world.dirs.state(index) {
+            State::Busy => return,
+            State::Open(listing) => {
+                (if listing.errno == libc::EBADF { -libc::EBADF } else { 0 }, self.world.dirs.fd(index))
+            }
+            State::Closed => (-libc::EBADF, -1),
+        };
+        let pointer = self.world.dirs.pointer(index);
+        let request = Request { kind: Kind::CloseDir { dir: index, fd }, path: None, expected };
+        let valid = !pointer.is_null();
+        // SAFETY: NULL, or a directory that nobody else uses.
+        let refused = self.submit(queue, valid, request, |ioq, _, ptr| unsafe { ioq_closedir(ioq, pointer, ptr) });
+        if refused.is_none() {
+            self.world.dirs.set(index, State::Busy);
+        }
+    }
+
+    fn stat(&mut self, queue: input::Queue, at: At, path: &Path, flags: u32, no_buf: bool) {
+        let (dfd, path) = (Files::get().at(at), files::string(path));
+        let (expected, ino) = files::expect_stat(dfd, path.as_deref(), flags);
+        let buf = Box::new(UnsafeCell::new(UNTOUCHED));
+        let pointer = if no_buf { ptr::null_mut() } else { buf.get() };
+        let request = Request { kind: Kind::Stat { dfd, flags, buf, ino }, path, expected };
+        self.submit(queue, !no_buf, request, |ioq, request, ptr| {
+            // SAFETY: the path and the buffer, if there is one, stay with the request.
+            unsafe { ioq_stat(ioq, dfd, request.path(), flags, pointer, ptr) }
+        });
+    }
+
+    /// Leaves nothing behind. Queues go with whatever is in them.
+    fn finish(mut self) {
+        for queue in self.queues.into_iter().flatten() {
+            queue.destroy(&mut self.world);
+        }
+        self.world.check_closed();
+        // Directories close their own descriptors; what is left was not accepted.
+        drop(self.world.dirs);
+        self.world.numbers.close_all();
+    }
+}
+
+/// A step that needs nothing but the queue.
+fn on_queue(step: &Step, queue: &mut Queue, world: &mut World) {
+    match *step {
+        Step::Submit { .. } => queue.submit(),
+        Step::Pop { block, .. } => _ = queue.pop(block, world),
+        Step::Drain { .. } => queue.drain(world),
+        Step::Free { which, .. } => queue.free(which),
+        Step::FreeNull { .. } => queue.free_null(),
+        Step::Count { .. } => queue.count(),
+        Step::Cancel { .. } => queue.cancel(),
+        Step::CancelElsewhere { .. } => queue.cancel_elsewhere(),
+        _ => unreachable!("a step with arguments"),
+    }
+}
+
+/// What every function makes of no queue at all.
+fn on_null() {
+    let null = ptr::null_mut();
+    let mut counts = ioq_counts { ring: 1, worker: 1, caller: 1 };
+    // SAFETY: NULL is allowed everywhere here.
+    unsafe {
+        assert_eq!(ioq_capacity(null), 0);
+        ioq_submit(null);
+        assert!(ioq_pop(null, true).is_null());
+        assert!(ioq_pop(null, false).is_null());
+        ioq_free(null, ptr::null_mut());
+        ioq_count(null, ptr::null_mut());
+        ioq_count(null, &mut counts);
+        ioq_cancel(null);
+        ioq_destroy(null);
+    }
+    assert_eq!(counts, ioq_counts::default());
+}
