@@ -61,6 +61,23 @@ pub fn vec<T>(count: usize, make: impl FnMut(usize) -> T) -> Result<Vec<T>, Errn
     Ok(vec)
 }
 
+/// A vector of exactly `count` values whose bytes are all 0. A large one takes memory only where it is used. `count` and
+/// the size of `T` must not be 0.
+///
+/// # Safety
+///
+/// Zeros must be a valid `T`.
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+pub unsafe fn zeroed<T>(count: usize) -> Result<Vec<T>, Errno> {
+    let layout = Layout::array::<T>(count).map_err(|_| NO_MEMORY)?;
+    assert!(layout.size() > 0);
+    // SAFETY: the layout's size is not 0.
+    let memory = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).ok_or(NO_MEMORY)?;
+    // SAFETY: from the global allocator, with the layout that a vector of this capacity has; all values are valid, by
+    // this function's contract.
+    Ok(unsafe { Vec::from_raw_parts(memory.cast().as_ptr(), count, count) })
+}
+
 /// `Vec::push` that can fail.
 pub fn push<T>(vec: &mut Vec<T>, value: T) -> Result<(), Errno> {
     vec.try_reserve(1).map_err(|_| NO_MEMORY)?;

@@ -30,6 +30,9 @@ const FIRST_LOOK: u32 = 8;
 /// How long such pops may go on until it looks in any case.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// Linux never has more threads than this.
+const MAX_THREADS: usize = 1 << 22;
+
 /// The queue behind C's `struct ioq`.
 pub struct Ioq {
     shared: Shared,
@@ -101,6 +104,9 @@ impl Ioq {
     pub fn with_backend(depth: usize, nthreads: usize, backend: Backend) -> Result<NonNull<Self>, Errno> {
         if depth == 0 {
             return Err(Errno(libc::EINVAL));
+        }
+        if nthreads > MAX_THREADS {
+            return Err(Errno(libc::ENOMEM));
         }
         if backend == Backend::Uring && nthreads > 0 {
             worker::check_ring()?;

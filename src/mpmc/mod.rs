@@ -36,7 +36,6 @@ mod word;
 
 pub use word::RESERVED;
 
-use crate::alloc;
 use crate::block::Span;
 use crate::errno::Errno;
 use crate::sync::{AtomicUsize, CachePadded, Ordering};
@@ -65,7 +64,7 @@ impl Mpmc {
     pub fn new(size: usize, spins: u32) -> Result<Self, Errno> {
         let size = size.checked_next_power_of_two().ok_or(Errno(libc::ENOMEM))?;
         Ok(Self {
-            slots: alloc::vec(size, |_| Slot::empty())?,
+            slots: slot::empty(size)?,
             monitors: Monitors::new(size)?,
             spins,
             head: CachePadded(AtomicUsize::new(0)),

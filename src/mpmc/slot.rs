@@ -2,7 +2,9 @@
 
 use super::monitor::Monitors;
 use super::word::{self, BLOCKED, State};
+use crate::alloc;
 use crate::block::Span;
+use crate::errno::Errno;
 use crate::sync::{AtomicPtr, Ordering, spin_loop};
 use std::ptr;
 
@@ -19,11 +21,17 @@ pub struct Waiting<'a> {
     pub spins: u32,
 }
 
-impl Slot {
-    pub fn empty() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
-    }
+/// So many empty slots. Those of a queue that is deeper than it is ever full are never touched.
+pub fn empty(count: usize) -> Result<Vec<Slot>, Errno> {
+    // SAFETY: an atomic pointer is laid out as a pointer, and NULL is all zeros.
+    #[cfg(not(any(ioq_loom, ioq_shuttle)))]
+    return unsafe { alloc::zeroed(count) };
+    // A model's atomics are more than what they hold.
+    #[cfg(any(ioq_loom, ioq_shuttle))]
+    alloc::vec(count, |_| Slot(AtomicPtr::new(ptr::null_mut())))
+}
 
+impl Slot {
     /// Whether a span is in it just now.
     pub fn is_full(&self) -> bool {
         // Acquire: if a reader has emptied it, see that its ticket was taken.
