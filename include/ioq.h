@@ -307,7 +307,8 @@ struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
 void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
 
 /**
- * Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too.
+ * Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too. One that was
+ * just popped may be counted a moment later.
  *
  * All zero if ioq is NULL. Ignored if counts is NULL.
  */

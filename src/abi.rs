@@ -285,7 +285,8 @@ pub unsafe extern "C" fn ioq_free(ioq: *mut Ioq, ent: *mut ioq_ent) {
     }
 }
 
-/// Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too.
+/// Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too. One that was
+/// just popped may be counted a moment later.
 ///
 /// All zero if `ioq` is NULL. Ignored if `counts` is NULL.
 ///
