@@ -4,6 +4,11 @@
 # The time is shared by the backends that differ in the long run. A run's last line says what it did.
 
 program=$1 seconds=$2 seed=$3
+# Not in /tmp: what is old or in the way there may be removed by others, while this runs.
+TMPDIR=$(mktemp -d "${program%/*}/soak.XXXXXX")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+
 passed=0 failed=0 skipped=0
 for backend in auto uring; do
 	echo "soak::$backend, $((seconds / 2)) s"
