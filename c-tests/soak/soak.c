@@ -326,7 +326,7 @@ int main(int argc, char *argv[]) {
     CHECK_EQ(totals.accepted, totals.returned + totals.destroyed);
     CHECK_EQ(open_fds(), fds);
     await_threads(1);
-    CHECK(wrapped() || most[1] <= most[0] + SLACK);
+    CHECK(wrapped() || seconds < 60 || most[1] <= most[0] + SLACK); // heaps take a while to get as large as they need
     remove_temp_dir(root, root_fd);
     printf("%" PRIu64 " requests (%" PRIu64 " by rings, %" PRIu64 " by workers, %" PRIu64
            " by callers), %" PRIu64 " popped, %" PRIu64 " destroyed unpopped; %" PRIu64 " queues, %" PRIu64
