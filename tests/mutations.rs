@@ -113,13 +113,12 @@ impl Copy {
 
     /// Builds the models, and runs one of them.
     fn passes(&self, tool: &str, model: &str) -> Result<bool, String> {
-        let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let (_, environment) = TOOLS.iter().find(|(name, _)| *name == tool).ok_or("no such tool")?;
         let cargo = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO"));
             command.args(["test", "--locked", "--profile", "models", "--lib", "--target-dir"]);
-            // Where `make check-loom` and `make check-shuttle` build: what the models depend on is there already.
-            command.arg(tmp.with_file_name(tool)).args(arguments).current_dir(&self.dir);
+            // Not where `make check-loom` builds: to Cargo, a copy of a package in the same directory is the same package.
+            command.arg(self.dir.with_file_name(format!("mutations-{tool}"))).args(arguments).current_dir(&self.dir);
             command.env("RUSTFLAGS", format!("--cfg ioq_{tool}")).envs(environment.iter().copied());
             command.output().map_err(|e| format!("cargo: {e}"))
         };
