@@ -70,6 +70,9 @@ impl Span {
     /// The sentinel that tells a worker to leave. It has no block, and indices that no real span has.
     pub const STOP: Span = Span(NonNull::new(ptr::without_provenance_mut(1 << FIRST_SHIFT)).unwrap());
 
+    /// The sentinel that tells a caller, who sleeps, to look into the workers' hands.
+    pub const LOOK: Span = Span(NonNull::new(ptr::without_provenance_mut(2 << FIRST_SHIFT)).unwrap());
+
     /// Entries `first..=last` of `block`.
     fn new(block: NonNull<Block>, first: usize, last: usize) -> Self {
         debug_assert!(first <= last && last < BLOCK_ENTRIES);
@@ -115,8 +118,8 @@ impl Span {
 
     /// The `i`-th of its entries.
     pub fn entry(&self, i: usize) -> NonNull<ioq_ent> {
-        debug_assert!(*self != Self::STOP && i < self.len());
-        // SAFETY: a span other than STOP names entries of a live block, and the index is one of them.
+        debug_assert!(*self != Self::STOP && *self != Self::LOOK && i < self.len());
+        // SAFETY: a span that is no sentinel names entries of a live block, and the index is one of them.
         unsafe {
             let entries = &raw mut (*self.block()).entries;
             NonNull::new_unchecked(entries.cast::<ioq_ent>().add(self.first() + i))
@@ -394,7 +397,9 @@ mod tests {
         // SAFETY: `span` is not used as a span from here on.
         assert_eq!(unsafe { Span::from_ptr(word) }, span);
         assert_ne!(Span::STOP, span);
-        assert_eq!(Span::STOP.as_ptr().addr() & mpmc::RESERVED, 0);
+        assert_ne!(Span::LOOK, span);
+        assert_ne!(Span::LOOK, Span::STOP);
+        assert_eq!((Span::STOP.as_ptr().addr() | Span::LOOK.as_ptr().addr()) & mpmc::RESERVED, 0);
     }
 
     /// Regression: marks were kept in bits of an address that alignment to two bytes leaves in use.

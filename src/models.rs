@@ -383,7 +383,6 @@ fn one_hangs(nthreads: usize, pop: fn(&mut Caller)) {
 
 /// What is in the hand of a worker whose request hangs is run by others while the caller sleeps in a pop.
 #[test]
-#[ignore = "nobody wakes the caller itself for a hand that was opened when it slept already, if no worker is parked"]
 fn nothing_waits_behind_a_request_that_hangs_while_the_caller_sleeps() {
     check(|| one_hangs(1 + one_of(3), |caller| _ = caller.pop(true)));
 }

@@ -274,7 +274,7 @@ impl Ioq {
         if caller.in_flight == 0 {
             return None;
         }
-        if let Some(span) = self.shared.ready.try_pop() {
+        if let Some(span) = self.shared.try_receive() {
             prefetch::entries(&span);
             return Some(span);
         }
@@ -305,13 +305,10 @@ impl Ioq {
             if held && !helps {
                 self.rouse(caller);
             }
-            let span = shared
-                .pool
-                .hands
-                .take_done()
-                .or_else(|| if held && helps { shared.ready.try_pop() } else { Some(shared.ready.pop()) });
+            let done = shared.pool.hands.take_done();
+            let span = done.or_else(|| if held && helps { shared.try_receive() } else { Some(shared.ready.pop()) });
             shared.caller_asleep.store(false, Ordering::Relaxed);
-            if span.is_some() {
+            if span.is_some() && span != Some(Span::LOOK) {
                 return span;
             }
         }
@@ -460,7 +457,7 @@ impl Ioq {
             self.discard(Entries::of(span));
         }
         self.discard(std::mem::replace(&mut caller.current, Entries::NONE));
-        while let Some(span) = self.shared.ready.try_pop() {
+        while let Some(span) = self.shared.try_receive() {
             self.discard(Entries::of(span));
         }
     }

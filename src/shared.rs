@@ -64,7 +64,8 @@ impl Shared {
         let counters = |_| CachePadded(Counters { ring: AtomicU64::new(0), plain: AtomicU64::new(0) });
         Ok(Self {
             pending: Mpmc::new(depth, spins)?,
-            ready: Mpmc::new(depth, spins)?,
+            // A response to each request, and what is left of the sentinels that woke the caller.
+            ready: Mpmc::new(depth.checked_add(2).ok_or(Errno(libc::ENOMEM))?, spins)?,
             pool: Pool::new(nthreads, room, spins)?,
             cancelled: AtomicBool::new(false),
             caller_asleep: CachePadded(AtomicBool::new(false)),
@@ -180,11 +181,27 @@ impl Shared {
         self.check_cancel(ent) || exec::run_nop(ent)
     }
 
-    /// Call this after opening one's hand: wakes a worker to look into it if the caller will not, because it sleeps.
+    /// Call this after opening one's hand: gets somebody to look into it if the caller will not, because it sleeps. That is
+    /// an idle worker, or else the caller itself.
     pub fn tell_of_hand(&self) {
         fence(Ordering::SeqCst);
-        if self.caller_asleep.load(Ordering::Relaxed) {
+        if !self.caller_asleep.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.pool.has_idle() {
             self.pool.notify();
+        } else if self.caller_asleep.swap(false, Ordering::Relaxed) {
+            self.ready.push(Span::LOOK);
+        }
+    }
+
+    /// A response, if there is one.
+    pub fn try_receive(&self) -> Option<Span> {
+        loop {
+            let span = self.ready.try_pop()?;
+            if span != Span::LOOK {
+                return Some(span);
+            }
         }
     }
 
