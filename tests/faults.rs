@@ -106,8 +106,8 @@ const WORKLOADS: [Workload; 6] = [
         ],
         flood: false,
     },
-    Workload { name: "cancel", backends: ALL, uses: &[block(0, 64), block(1, 4), poll(2, 64)], flood: false },
-    Workload { name: "destroy", backends: ALL, uses: &[block(0, 4), poll(1, 64), block(8, 4096)], flood: false },
+    Workload { name: "cancel", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
+    Workload { name: "destroy", backends: ALL, uses: &[block(0, 64), poll(1, 64), block(8, 4096)], flood: false },
     Workload { name: "cycles", backends: ALL, uses: &[block(2, 64)], flood: false },
     // Through rings, whether the user insists on them or stats take long.
     Workload { name: "flood", backends: &[Uring], uses: &[poll(1, 64), block(8, 4096)], flood: true },
