@@ -150,7 +150,9 @@ impl Case {
             Openat => !self.workload.flood && !rings,
             Getdents => !self.workload.flood,
             // A ring asks about everything that has a path.
-            Statx | Fstatat => !self.workload.flood || !rings || self.backend == Auto,
+            Statx => !self.workload.flood || self.backend == Auto,
+            // And about nothing where there is no statx().
+            Fstatat => !self.workload.flood,
             Close => rings || !self.workload.flood,
         }
     }
