@@ -9,7 +9,7 @@
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
-# make check-asan, check-tsan, check-ubsan   the C tests and ioq-du with a sanitizer in them and in the library
+# make check-asan, check-tsan, check-ubsan   the C tests with a sanitizer, in them and in the library
 # make check-faults         each call of the library's that can fail fails, at each place
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
@@ -119,9 +119,12 @@ check-mutations:
 check-du: build/ioq-du
 	tests/du.sh build/ioq-du
 
+check-valgrind: valgrind-prefix := $(abspath $(target))/valgrind
 check-valgrind:
 	tests/setup.sh valgrind
-	IOQ_TEST_WRAPPER=tests/valgrind.sh $(CARGO) test $(CARGOFLAGS) --test c_programs
+	$(MAKE) --silent install PREFIX=$(valgrind-prefix)
+	IOQ_TEST_WRAPPER=tests/valgrind.sh tests/sanitizers/canaries.sh memcheck $(valgrind-prefix)
+	IOQ_PREFIX=$(valgrind-prefix) IOQ_TEST_WRAPPER=tests/valgrind.sh $(CARGO) test $(CARGOFLAGS) --test c_programs
 
 check-kernel:
 	tests/setup.sh
