@@ -1,18 +1,28 @@
 # make                      build/libioq.so, build/libioq.a and build/ioq-du
 # make run DIR=/usr         disk usage of DIR, through the library
-# make test                 every test, after installing the tools that they use and this machine lacks
+# make test                 every test that is done in minutes, after installing the tools that this machine lacks
 # make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
-# make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
-# make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
-# make check-matrix         random requests against plain system calls, in every condition; IOQ_MATRIX_SEEDS=N for more
-# make check-mutations      whether the models notice mistakes that are made on purpose
-# make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
-# make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
-# make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
-# make check-asan, check-tsan, check-ubsan   the C tests with a sanitizer, in them and in the library
-# make check-faults         each call of the library's that can fail fails, at each place
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
+#
+# What proves what, and how, is in docs/testing.md:
+#
+# make check-all            all of these, for some hours
+# make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
+# make check-loom           the parts that synchronise, in every interleaving
+# make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
+# make check-mutations      whether the models notice mistakes that are made on purpose
+# make check-faults         each call of the library's that can fail fails, at each place
+# make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
+# make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
+# make check-matrix         random requests against plain system calls, in every condition; IOQ_MATRIX_SEEDS=N for more
+# make check-asan, check-tsan, check-ubsan   the C tests with a sanitizer, in them and in the library
+# make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
+# make check-corpus         the calls that fuzzing found worth keeping
+# make check-fuzz           fuzzing of the C functions, for FUZZ_SECONDS, 3600 by default
+# make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
+# make check-old-kernels    the C tests on older kernels, in virtual machines
+# make check-du             ioq-du against du
 
 CARGO ?= cargo
 CARGOFLAGS ?= --locked
@@ -90,17 +100,19 @@ run: $(BUILD)/ioq-du
 ## Tests
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
-.PHONY: test
+quick := check-rust check-loom check-shuttle check-kernel check-faults check-matrix check-refusal check-ubsan check-asan \
+	check-tsan check-corpus check-du lint
+long := check-valgrind check-mutations check-old-kernels check-soak check-fuzz
+
+.PHONY: test check-all $(quick) $(long)
 test: all
 	tests/setup.sh
-	tests/all.sh check-rust check-loom check-du lint
+	tests/all.sh $(quick)
 
-.PHONY: check-rust check-loom check-shuttle check-kernel check-du check-valgrind lint
-.PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal lint
-.PHONY: check-rust check-loom check-shuttle check-du check-valgrind check-refusal check-soak lint
-.PHONY: check-rust check-loom check-du check-valgrind check-asan check-tsan check-ubsan lint
-.PHONY: check-rust check-loom check-shuttle check-kernel check-matrix check-du check-valgrind check-refusal check-soak lint
-.PHONY: check-rust check-loom check-shuttle check-mutations check-du check-valgrind lint
+check-all: all
+	tests/setup.sh
+	tests/all.sh $(quick) $(long)
+
 check-rust:
 	$(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
@@ -111,13 +123,20 @@ check-shuttle:
 	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_shuttle" $(CARGO) test $(CARGOFLAGS) --profile models --lib \
 		--target-dir $(target)/shuttle models::
 
-check-du: $(BUILD)/ioq-du
-	tests/du.sh $(BUILD)/ioq-du
-check-mutations:
-	$(CARGO) test $(CARGOFLAGS) --test mutations
+check-mutations check-kernel check-faults check-matrix:
+	tests/setup.sh
+	$(CARGO) test $(CARGOFLAGS) --test $(@:check-%=%)
 
-check-du: build/ioq-du
-	tests/du.sh build/ioq-du
+check-refusal:
+	tests/setup.sh
+	IOQ_TEST_CONDITIONS=refusal $(CARGO) test $(CARGOFLAGS) --test c_programs
+
+check-asan: sanitizer := address
+check-tsan: sanitizer := thread
+check-ubsan: sanitizer := undefined
+check-asan check-tsan check-ubsan:
+	tests/setup.sh
+	tests/sanitizers/run.sh $(sanitizer)
 
 check-valgrind: valgrind-prefix := $(abspath $(target))/valgrind
 check-valgrind:
@@ -126,34 +145,27 @@ check-valgrind:
 	IOQ_TEST_WRAPPER=tests/valgrind.sh tests/sanitizers/canaries.sh memcheck $(valgrind-prefix)
 	IOQ_PREFIX=$(valgrind-prefix) IOQ_TEST_WRAPPER=tests/valgrind.sh $(CARGO) test $(CARGOFLAGS) --test c_programs
 
-check-kernel:
-	tests/setup.sh
-	$(CARGO) test $(CARGOFLAGS) --test kernel
+check-corpus:
+	$(CARGO) test $(CARGOFLAGS) --manifest-path fuzz/Cargo.toml --target-dir $(target)/corpus --test corpus
 
-check-refusal:
-	tests/setup.sh
-	IOQ_TEST_CONDITIONS=refusal $(CARGO) test $(CARGOFLAGS) --test c_programs
+FUZZ_SECONDS ?= 3600
+check-fuzz: check-corpus
+	tests/setup.sh cargo-fuzz
+	tests/fuzz.sh $(FUZZ_SECONDS) $(target)/fuzz
 
 SOAK_SECONDS ?= 600
-check-soak: build/soak
-	tests/soak.sh build/soak $(SOAK_SECONDS) $(SOAK_SEED)
+check-soak: $(BUILD)/soak
+	tests/soak.sh $(BUILD)/soak $(SOAK_SECONDS) $(SOAK_SEED)
 
-build/soak: c-tests/soak/soak.c c-tests/test.h $(headers) build/libioq.so build/$(soname)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 -pthread -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -Lbuild -lioq $(LDLIBS)
-check-asan: sanitizer := address
-check-tsan: sanitizer := thread
-check-ubsan: sanitizer := undefined
-check-asan check-tsan check-ubsan:
-	tests/setup.sh
-	tests/sanitizers/run.sh $(sanitizer)
+$(BUILD)/soak: c-tests/soak/soak.c c-tests/test.h $(headers) $(BUILD)/libioq.so $(BUILD)/$(soname)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 -pthread -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -L$(BUILD) -lioq $(LDLIBS)
 
-check-matrix:
-	tests/setup.sh
-	$(CARGO) test $(CARGOFLAGS) --test matrix
-.PHONY: check-faults
-check-faults:
-	tests/setup.sh
-	$(CARGO) test $(CARGOFLAGS) --test faults
+check-old-kernels:
+	tests/setup.sh qemu-system-x86_64 busybox cpio
+	$(CARGO) test $(CARGOFLAGS) --test old_kernels
+
+check-du: $(BUILD)/ioq-du
+	tests/du.sh $(BUILD)/ioq-du
 
 lint:
 	$(CARGO) fmt --check
@@ -206,5 +218,4 @@ uninstall:
 
 .PHONY: clean
 clean:
-	rm -rf build target $(target)/shipped $(target)/loom $(target)/shuttle
-	rm -rf $(BUILD) target $(target)/shipped $(target)/loom
+	rm -rf $(BUILD) target $(addprefix $(target)/,shipped loom shuttle mutations sanitizers valgrind corpus fuzz)

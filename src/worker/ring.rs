@@ -272,23 +272,25 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Finishes what has been completed.
+    /// Finishes what has been completed: first what takes no time, then what is to be tried again, and then directories,
+    /// which are to be read. Each of these may take long, and is preceded by a delivery.
     fn reap(&mut self) {
-        // A directory that was opened is read as well, which the ring cannot do.
-        let mut opened = [(0, 0); ENTRIES as usize];
+        let mut long = [(0, 0); ENTRIES as usize];
         let mut count = 0;
         while let Some(completion) = self.ring.next_completion() {
             let (place, result) = (completion.user_data(), completion.result());
             if self.ring.flights.is_long(place, result) {
-                opened[count] = (place, result);
+                long[count] = (place, result);
                 count += 1;
             } else {
                 self.finish(place, result);
             }
         }
-        for &(place, result) in &opened[..count] {
-            self.done.deliver(self.shared);
-            self.finish(place, result);
+        for opened in [false, true] {
+            for &(place, result) in long[..count].iter().filter(|&&(_, result)| (result >= 0) == opened) {
+                self.done.deliver(self.shared);
+                self.finish(place, result);
+            }
         }
         self.done.deliver(self.shared);
     }
