@@ -40,7 +40,10 @@ unsafe impl Send for Cell {}
 
 fn sorted(mut spans: Vec<Span>) -> Vec<usize> {
     spans.sort_by_key(Span::label);
-    spans.iter().map(Span::label).collect()
+    let labels: Vec<_> = spans.iter().map(Span::label).collect();
+    // Nothing of the queue's own is left in them.
+    assert!(spans.iter().zip(&labels).all(|(found, &label)| *found == span(label)));
+    labels
 }
 
 /// What a writer wrote before it pushed a span is what the reader sees after it popped it.
@@ -172,6 +175,18 @@ fn writers_pass_over_the_skips_of_impatient_readers() {
             assert!(!queue.has_spans());
         });
     }
+}
+
+/// Readers that go round more than once leave a skip for each time, and the queue goes on in step.
+#[test]
+fn every_skip_counts() {
+    model(|| {
+        let queue = queue(2);
+        assert!((0..5).all(|_| queue.pop_ticket(false).is_none()));
+        push(&queue, 1);
+        push(&queue, 2);
+        assert_eq!([(); 2].map(|()| queue.try_pop().map(|span| span.label())), [Some(1), Some(2)]);
+    });
 }
 
 /// Two readers that race for one span: one gets it, the other's skip costs nobody anything.
