@@ -1,15 +1,18 @@
 #!/bin/sh
 # Installs what the tests use and this machine lacks: tests/setup.sh [TOOL...]
 #
-# On Debian, every tool that is not part of Rust comes in a package of its own name. Where nothing can be installed,
-# this says what is missing and goes on: the tests that need it tell.
+# On Debian, every tool that is not part of Rust comes in a package of its own name, with few exceptions. Where nothing
+# can be installed, this says what is missing and goes on: the tests that need it tell.
 
 set -- pkg-config g++ clang mold rustfmt cargo-clippy "$@"
 
-packages= components=
+packages= components= crates=
 for tool; do
 	"$tool" --version >/dev/null 2>&1 && continue
 	case $tool in
+	busybox) command -v busybox >/dev/null || packages="$packages busybox-static" ;;
+	qemu-system-x86_64) packages="$packages qemu-system-x86" ;;
+	cargo-fuzz) crates="$crates $tool" ;;
 	rustfmt | cargo-clippy) components="$components ${tool#cargo-}" ;;
 	*) packages="$packages $tool" ;;
 	esac
@@ -26,4 +29,8 @@ fi
 
 if [ "$components" ]; then
 	rustup component add $components || echo "Not installed, and needed for every test to run:$components" >&2
+fi
+
+if [ "$crates" ]; then
+	cargo install --locked $crates || echo "Not installed, and needed for every test to run:$crates" >&2
 fi

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Process 1 of the guest: runs every program in /tests in every condition, and switches the machine off.
+#
+# What the programs say goes to the second serial port: for each, its output, marked, and a line with its status.
+
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+ip link set lo up
+
+# run CONDITION BACKEND USER
+run() {
+	for program in /tests/*; do
+		mkdir -m 777 /tmp/files
+		IOQ_BACKEND=$2 TMPDIR=/tmp/files timeout -s KILL 600 su -p -s /bin/sh "$3" -c "$program" </dev/null >/tmp/out 2>&1
+		status=$?
+		rm -rf /tmp/files
+		sed 's/^/| /' /tmp/out
+		echo "= ${program##*/} $1 $status"
+	done
+}
+
+# The kernel passes on what it does not know of its command line.
+exec >/dev/ttyS1
+for condition in $(echo "$conditions" | tr , ' '); do
+	case $condition in
+	# Not privileged, and so charged for the memory of rings; some get none.
+	charged) (ulimit -l 16 && run charged uring nobody) ;;
+	*) run "$condition" "$condition" root ;;
+	esac
+done
+poweroff -f
