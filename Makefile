@@ -1,13 +1,13 @@
 # make                      build/libioq.so, build/libioq.a and build/ioq-du
 # make run DIR=/usr         disk usage of DIR, through the library
-# make test                 every test that is done in minutes, after installing the tools that this machine lacks
+# make test                 the tests that are done in some minutes each, after installing the tools that this machine lacks
 # make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 #
 # What proves what, and how, is in docs/testing.md:
 #
-# make check-all            all of these, for some hours
+# make check-all            all of these; some two hours, half of which is fuzzing
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
@@ -100,9 +100,8 @@ run: $(BUILD)/ioq-du
 ## Tests
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
-quick := check-rust check-loom check-shuttle check-kernel check-faults check-matrix check-refusal check-ubsan check-asan \
-	check-tsan check-corpus check-du lint
-long := check-valgrind check-mutations check-old-kernels check-soak check-fuzz
+quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du lint check-asan check-faults
+long := check-ubsan check-tsan check-refusal check-valgrind check-mutations check-old-kernels check-soak check-fuzz
 
 .PHONY: test check-all $(quick) $(long)
 test: all
