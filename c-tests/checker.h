@@ -22,59 +22,57 @@ static inline size_t rounds(size_t normal) {
     return wrapped() ? (normal + 19) / 20 : normal;
 }
 
-// The checker's own thread beside the program's, or 0.
-static pid_t checkers_thread;
-
-// Calls a function in a forked child, which ends after that.
-static inline void call_in_child(void (*function)(void));
-
 #ifdef __SANITIZE_THREAD__
 
 #include <dirent.h>
 #include <pthread.h>
-#include <sys/syscall.h>
+#include <signal.h>
 #include <unistd.h>
 
-static void *checker_nothing(void *arg) {
+// The threads beside the program's: the sanitizer's own, and one that does nothing.
+static pid_t checkers_threads[2];
+
+static void *checker_sleep(void *arg) {
+    for (;;) {
+        pause();
+    }
     return arg;
 }
 
-// The sanitizer starts its thread together with the program's first, so that one is started before anything is counted.
-__attribute__((constructor)) static void checker_start_thread(void) {
+// A child finds what every thread had done when it was forked, and cannot join any of them. The sanitizer knows nothing of
+// that: it would call the child's first look a race, and its parent's threads leaked. But it lets be the children of a
+// process with several threads. So there is always another. The sanitizer starts its own together with that.
+__attribute__((constructor)) static void checker_start_threads(void) {
+    sigset_t all, saved;
     pthread_t thread;
-    if (pthread_create(&thread, NULL, checker_nothing, NULL) != 0 || pthread_join(thread, NULL) != 0) {
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    if (pthread_create(&thread, NULL, checker_sleep, NULL) != 0 || pthread_detach(thread) != 0) {
         abort();
     }
-    // A thread may stay in this list for a moment after it was joined, but the sanitizer's came before.
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+
+    size_t count = 0;
     DIR *dir = opendir("/proc/self/task");
-    for (struct dirent *de; !checkers_thread && (de = readdir(dir));) {
+    for (struct dirent *de; count < 2 && (de = readdir(dir));) {
         pid_t tid = (pid_t)atoi(de->d_name);
-        checkers_thread = tid == getpid() ? 0 : tid;
+        if (tid != 0 && tid != getpid()) {
+            checkers_threads[count++] = tid;
+        }
     }
     closedir(dir);
 }
 
-// Part of the sanitizer's runtime (tsan_interface_ann.cpp).
-void AnnotateIgnoreReadsBegin(const char *file, int line);
-void AnnotateIgnoreReadsEnd(const char *file, int line);
-void AnnotateIgnoreWritesBegin(const char *file, int line);
-void AnnotateIgnoreWritesEnd(const char *file, int line);
-
-// A child finds what every thread had done when it was forked, and cannot join any of them. The sanitizer knows nothing of
-// that: it would call the child's first look a race, and its parent's threads leaked.
-static inline void call_in_child(void (*function)(void)) {
-    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-    function();
-    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-    syscall(SYS_exit_group, 0); // which the sanitizer does not see
+// Whether a thread of this process is there because of the checker.
+static inline bool is_checkers_thread(pid_t tid) {
+    return tid == checkers_threads[0] || tid == checkers_threads[1];
 }
 
 #else
 
-static inline void call_in_child(void (*function)(void)) {
-    function();
+static inline bool is_checkers_thread(pid_t tid) {
+    (void)tid;
+    return false;
 }
 
 #endif

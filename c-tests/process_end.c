@@ -117,10 +117,15 @@ int main(void) {
     watchdog();
     ioq_destroy(create(1, 1)); // skips where there are no rings but have to be
     static void (*const ways[])(void) = {exits,          exits_and_destroys,  exits_beside_users, quick_exits_beside_users,
-                                         exits_in_a_pop, first_thread_leaves};
+                                         exits_in_a_pop};
     for (size_t i = 0; i < COUNT(ways); ++i) {
         ends_with(ways[i], STATUS << 8);
     }
+#ifndef __SANITIZE_THREAD__ // whose runtime cannot join the first thread of a child
+    ends_with(first_thread_leaves, STATUS << 8);
+#else
+    (void)first_thread_leaves;
+#endif
     ends_with(aborted, SIGTERM);
     return 0;
 }

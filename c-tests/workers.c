@@ -35,7 +35,7 @@ static bool read_names(bool seen[], size_t nthreads) {
     for (struct dirent *de; (de = readdir(tasks));) {
         char path[PATH_MAX], name[32] = "";
         int tid = atoi(de->d_name);
-        if (de->d_name[0] == '.' || tid == getpid() || tid == checkers_thread) {
+        if (de->d_name[0] == '.' || tid == getpid() || is_checkers_thread(tid)) {
             continue;
         }
         snprintf(path, sizeof(path), "/proc/self/task/%s/comm", de->d_name);
