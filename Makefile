@@ -169,6 +169,7 @@ check-du: $(BUILD)/ioq-du
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
+	$(CARGO) clippy $(CARGOFLAGS) --test '*' -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --lib --features static -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGOFLAGS) --no-deps --document-private-items
 
