@@ -188,7 +188,8 @@ fn is_open(fd: c_int) -> bool {
 /// Whether a descriptor is that of an io_uring.
 fn is_ring(fd: c_int) -> bool {
     // SAFETY: this neither submits nor waits, and passes no pointer.
-    let ret = unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, 0, 0, 0, 0, 0) };
+    // syscall() reads words, and of the last, which is on the stack, an int would leave one half to chance.
+    let ret = unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, 0, 0, 0, 0_usize, 0_usize) };
     ret >= 0 || !matches!(Errno::last(), Errno(libc::EBADF | libc::EOPNOTSUPP))
 }
 
