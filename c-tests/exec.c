@@ -62,7 +62,7 @@ static void exec_self(void) {
 // What the program does when it finds itself executed: nothing of the queue's may be here, neither rings nor directories.
 static int look(const char *fds) {
     CHECK_EQ(ring_fds(), 0);
-    CHECK_EQ(open_fds(), atoi(fds));
+    CHECK(wrapped() || open_fds() == (size_t)atoi(fds));
     CHECK_EQ(threads(), 1);
     return 0;
 }
