@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.."
 sanitizer=$1
 out=$PWD/${CARGO_TARGET_DIR:-target}/sanitizers/$sanitizer
 prefix=$out/prefix
+mkdir -p "$out"
 export CC=clang CFLAGS='-g -O1 -fno-omit-frame-pointer'
 
 skip() {
