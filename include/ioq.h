@@ -172,9 +172,9 @@ struct ioq_counts {
  *
  * Threads:
  * A queue is used by one thread at a time; only ioq_cancel() may be called from any thread while another uses the
- * queue. Several queues are independent of each other. No function here may be called from a signal handler, and no
- * thread may be cancelled in one (pthread_cancel()). Signals interrupt none of them. Workers are named ioq-0,
- * ioq-1, …, and block every signal, so that no handler of the program runs on them.
+ * queue. Several queues are independent of each other. No function here may be called from a signal handler. Signals
+ * interrupt none of them, and none is a cancellation point: pthread_cancel() takes effect after it. Workers are named
+ * ioq-0, ioq-1, …, and block every signal, so that no handler of the program runs on them.
  *
  * Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
  * its credentials as setuid() and the like leave them. What a thread has for itself, after unshare(CLONE_FS) or

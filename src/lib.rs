@@ -18,7 +18,7 @@
 //! | the caller pops it, and gives it back | `queue`, `block` |
 //!
 //! Beside the way: `backend` (the user's choice), `policy` (the library's), `prefetch` (cache lines ahead of their use),
-//! `processors` (how many), `clock` (one that is cheap to read), `errno` (errors), `alloc` (memory that may fail to come),
+//! `processors` (how many), `clock` (one that is cheap to read), `cancellation` (which waits), `errno` (errors), `alloc` (memory that may fail to come),
 //! `sync` (atomics and locks, or those of the model checkers). `docs/design.md` has the whole picture, and the figures
 //! behind it.
 
@@ -29,6 +29,7 @@ mod abi;
 mod alloc;
 mod backend;
 mod block;
+mod cancellation;
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod clock;
 mod dir;

@@ -11,6 +11,7 @@
 use crate::alloc;
 use crate::backend::Backend;
 use crate::block::{Arena, Entries, Span};
+use crate::cancellation;
 use crate::entry::*;
 use crate::errno::{self, Errno};
 use crate::mpmc::Pushed;
@@ -109,7 +110,7 @@ impl Ioq {
             return Err(Errno(libc::ENOMEM));
         }
         if backend == Backend::Uring && nthreads > 0 {
-            worker::check_ring()?;
+            cancellation::deferred(worker::check_ring)?;
         }
         let caller = Caller {
             arena: Arena::new(),
@@ -278,7 +279,7 @@ impl Ioq {
             prefetch::entries(&span);
             return Some(span);
         }
-        errno::preserved(|| self.wait(caller, block))
+        errno::preserved(|| cancellation::deferred(|| self.wait(caller, block)))
     }
 
     /// Makes responses, or waits for them.
@@ -429,7 +430,7 @@ impl Ioq {
         unsafe {
             // A child of fork() has no workers to talk to, and cannot trust any lock that they might have held.
             if ioq.as_ref().caller().pid == libc::getpid() {
-                ioq.as_ref().finish();
+                cancellation::deferred(|| ioq.as_ref().finish());
             }
             alloc::unbox(ioq);
         }

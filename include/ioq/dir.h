@@ -11,7 +11,8 @@
  *     }
  *     free(dir);
  *
- * ioq_opendir() and ioq_closedir() do the same in the background. A directory is used by one thread at a time.
+ * ioq_opendir() and ioq_closedir() do the same in the background. A directory is used by one thread at a time, and is lost
+ * if that thread is cancelled (pthread_cancel()) in one of these functions.
  *
  * Generated from the Rust source: edit that, then run `make headers`.
  */
