@@ -338,6 +338,32 @@ fn destroying_leaves_nothing_undone() {
     });
 }
 
+/// A worker may give a part of what it has to another that has just taken the stop message. The last to leave sees to it
+/// that this does not stay behind with nobody but a caller that sleeps.
+#[test]
+fn workers_that_leave_leave_nothing_behind() {
+    check(|| {
+        Machine { lacks_threads: Chance::Never, time_passes: Chance::Always, ..some_machine() }.set();
+        let mut caller = Caller::create(8, 2);
+        for _ in 0..2 {
+            caller.request(Kind::Stat);
+            caller.submit();
+        }
+        while caller.back.contains(&false) {
+            caller.pop(false);
+            thread::yield_now();
+        }
+        for _ in 0..4 {
+            caller.request(Kind::Stat);
+        }
+        caller.submit();
+        let canceller = cancel(&mut caller);
+        caller.drain();
+        canceller.join().unwrap();
+        caller.destroy();
+    });
+}
+
 /// How many requests there are beside the one that hangs.
 const OTHERS: usize = 5;
 

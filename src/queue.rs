@@ -235,7 +235,6 @@ impl Ioq {
                 self.shared.pool.start_failed(searching);
                 // Those that did start, and the caller's own pops, do the work.
                 caller.alone = caller.threads.is_empty();
-                self.shared.pool.notify();
             }
         }
     }

@@ -34,9 +34,13 @@ mod imp {
 mod tsan;
 
 #[cfg(ioq_loom)]
+mod loom;
+
+#[cfg(ioq_loom)]
 mod imp {
+    pub use super::loom::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
     pub use crate::machine::{Instant as CoarseInstant, Instant, wait_for};
-    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+    pub use loom::sync::atomic::{Ordering, fence};
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
     pub use loom::thread::yield_now as spin_loop;
 }

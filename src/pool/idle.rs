@@ -50,7 +50,7 @@ impl Idle {
 
     /// Whether one more worker may go to work.
     pub fn has_room(&self) -> bool {
-        self.stopped || self.waiting > 0 || self.at_work() < self.room.saturating_add(self.extra)
+        self.waiting > 0 || self.at_work() < self.room.saturating_add(self.extra)
     }
 
     /// Whether there is something to do for one more: to work, or at least to watch.
@@ -187,5 +187,54 @@ impl Idle {
         if self.watcher == Some(index) {
             self.watcher = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One worker at work, for which there is room, and another that is parked and watches it.
+    fn watched() -> Idle {
+        let mut idle = Idle::new(3, 1).unwrap();
+        assert_eq!(idle.start(), Some(0));
+        assert!(idle.go_to_work());
+        assert_eq!(idle.start(), Some(1));
+        assert!(!idle.go_to_work());
+        idle.park(1, true);
+        assert!(idle.is_wakeable());
+        assert!(idle.watch(1));
+        idle
+    }
+
+    #[test]
+    fn nobody_is_woken_without_room_while_somebody_watches() {
+        let mut idle = watched();
+        assert!(!idle.is_wakeable());
+        assert_eq!(idle.wake(), None);
+        idle.make_room();
+        assert!(idle.is_wakeable());
+    }
+
+    #[test]
+    fn a_watcher_that_is_woken_leaves_the_watch_to_another() {
+        let mut idle = watched();
+        idle.set_waiting(true);
+        assert_eq!(idle.wake(), Some(1));
+        idle.set_waiting(false);
+        assert!(!idle.go_to_work());
+        idle.park(1, true);
+        assert!(idle.is_wakeable());
+    }
+
+    #[test]
+    fn a_watcher_that_goes_to_work_leaves_the_watch_to_another() {
+        let mut idle = watched();
+        assert!(!idle.unpark(1));
+        idle.make_room();
+        assert!(idle.unpark(1));
+        assert_eq!(idle.start(), Some(2));
+        idle.park(2, true);
+        assert!(idle.is_wakeable());
     }
 }

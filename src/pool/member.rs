@@ -115,7 +115,7 @@ impl Member {
     }
 
     /// Ceases to search, if there is room to work.
-    fn go_to_work(&mut self, pool: &Pool) -> bool {
+    pub(super) fn go_to_work(&mut self, pool: &Pool) -> bool {
         let mut idle = pool.idle.lock();
         self.searching = !idle.go_to_work();
         self.fresh |= !self.searching;
@@ -124,7 +124,7 @@ impl Member {
     }
 
     /// Sleeps until woken, which makes this worker the searcher; or until there is work, and room to do it.
-    fn park(&mut self, pool: &Pool, pending: &Mpmc) {
+    pub(super) fn park(&mut self, pool: &Pool, pending: &Mpmc) {
         let mut idle = pool.idle.lock();
         idle.park(self.index, std::mem::take(&mut self.searching));
         pool.publish(idle);

@@ -165,6 +165,8 @@ impl Pool {
         let mut idle = self.idle.lock();
         idle.start_failed(searching);
         self.publish(idle);
+        // Meanwhile others left it to the searcher to find what they pushed.
+        self.notify();
     }
 
     /// The number of the caller's hand.

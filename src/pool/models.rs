@@ -176,3 +176,47 @@ fn whoever_finds_more_wakes_another() {
         assert!(!queue.pool.has_idle());
     });
 }
+
+/// The look of a worker that parks is not led astray by a caller that takes the span it looks at: the next one is seen.
+#[test]
+fn whoever_parks_sees_what_the_caller_leaves() {
+    model(3, || {
+        let queue = Queue::new(2, 1, 1);
+        let mut member = queue.pool.start().unwrap();
+        let worker = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                member.park(&queue.pool, &queue.pending);
+                member.next(&queue.pool, &queue.pending)
+            })
+        };
+        queue.send(span(1));
+        queue.send(span(2));
+        let taken = queue.pending.try_pop();
+        let mut labels = [taken.unwrap_or_else(|| queue.pending.pop()).label(), worker.join().unwrap().label()];
+        labels.sort();
+        assert_eq!(labels, [1, 2]);
+    });
+}
+
+/// While a thread is being started, it is the searcher, and nobody is woken. If it cannot be started, another is.
+#[test]
+fn a_thread_that_cannot_be_started_leaves_its_search_to_others() {
+    model(3, || {
+        let queue = Queue::new(2, 2, 2);
+        let mut first = queue.pool.start().unwrap();
+        assert!(first.go_to_work(&queue.pool));
+        let second = queue.pool.start().unwrap();
+        let worker = {
+            let queue = queue.clone();
+            thread::spawn(move || first.next(&queue.pool, &queue.pending))
+        };
+        let sender = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.send(span(1)))
+        };
+        queue.pool.start_failed(second.is_searching());
+        assert_eq!(worker.join().unwrap(), span(1));
+        sender.join().unwrap();
+    });
+}
