@@ -27,6 +27,17 @@ static struct {
     atomic_size_t stat, flags, mask, convert;
 } host_calls;
 
+// How many of the next calls of bfs_opendir() and bfs_stat() a signal interrupts.
+static atomic_size_t host_interruptions;
+
+static inline bool host_interrupted(void) {
+    size_t left = host_interruptions;
+    while (left > 0 && !atomic_compare_exchange_weak(&host_interruptions, &left, left - 1)) {
+    }
+    errno = left > 0 ? EINTR : errno;
+    return left > 0;
+}
+
 // A gate for workers: while it is shut, they stop inside bfs_opendir().
 static struct {
     pthread_mutex_t mutex;
@@ -85,6 +96,9 @@ int bfs_opendir(struct bfs_dir *dir, int at_fd, const char *at_path, unsigned in
     ++host_calls.opendir;
     CHECK_EQ(flags, 0);
     gate_pass();
+    if (host_interrupted()) {
+        return -1;
+    }
     if (host_errors.opendir) {
         errno = host_errors.opendir;
         return -1;
@@ -177,6 +191,9 @@ int bfs_stat(int at_fd, const char *at_path, unsigned int flags, struct bfs_stat
 
 int bfs_stat(int at_fd, const char *at_path, unsigned int flags, struct bfs_stat *buf) {
     ++host_calls.stat;
+    if (host_interrupted()) {
+        return -1;
+    }
     struct statx sx;
     int at_flags = at_path ? 0 : AT_EMPTY_PATH;
     at_flags |= flags & HOST_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;

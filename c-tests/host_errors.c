@@ -3,6 +3,7 @@
 #define HOST_DIR
 #define HOST_READDIR
 #define HOST_UNWRAPDIR
+#define HOST_STAT
 #include "host.h"
 
 // The descriptor may have been opened before the failure; it is nobody's then, and must go.
@@ -33,6 +34,26 @@ static void opendir_fails_on_fd(struct ioq *ioq) {
     CHECK_EQ(take(ioq, IOQ_OPENDIR, &dir), -ENOMEM);
     CHECK_EQ(close(fd), 0);
     host_errors.opendir = 0;
+}
+
+// A call that a signal interrupted is repeated. Its result would say that the queue was cancelled.
+static void interrupted(struct ioq *ioq) {
+    struct bfs_dir dir = {.magic = 0};
+    struct bfs_stat buf = {.magic = 0};
+
+    host_interruptions = 100;
+    CHECK_EQ(ioq_opendir(ioq, &dir, root_fd, "sub", 0, &dir), 0);
+    CHECK_EQ(take(ioq, IOQ_OPENDIR, &dir), 0);
+    CHECK_EQ(host_interruptions, 0);
+
+    host_interruptions = 100;
+    CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, &buf, &buf), 0);
+    CHECK_EQ(take(ioq, IOQ_STAT, &buf), 0);
+    CHECK_EQ(host_interruptions, 0);
+    CHECK_EQ(buf.magic, HOST_MAGIC);
+
+    CHECK_EQ(ioq_closedir(ioq, &dir, &dir), 0);
+    CHECK_EQ(take(ioq, IOQ_CLOSEDIR, &dir), 0);
 }
 
 // Reading ahead is no more than a help.
@@ -67,6 +88,7 @@ int main(void) {
     make_tree();
     RUN_EACH_WAY(opendir_fails);
     RUN_EACH_WAY(opendir_fails_on_fd);
+    RUN_EACH_WAY(interrupted);
     RUN_EACH_WAY(polldir_fails);
     RUN_EACH_WAY(unwrapdir_fails);
     remove_temp_dir(root, root_fd);

@@ -99,20 +99,20 @@ impl DirOps {
         }))
     }
 
-    /// Opens a directory: 0 or a negated `errno`.
+    /// Opens a directory: 0 or a negated `errno`, which is not `EINTR`.
     ///
     /// # Safety
     ///
     /// `dir` must be an allocated directory that is not open and that nobody else is using, and `path` NULL or a
     /// string.
     pub unsafe fn opendir(&self, dir: *mut bfs_dir, dfd: c_int, path: *const c_char, flags: c_uint) -> c_int {
-        // SAFETY: passed on to the caller.
-        unsafe {
+        // SAFETY: passed on to the caller. A directory that could not be opened is as it was, and so is the descriptor.
+        repeated(|| unsafe {
             match &self.0 {
                 Some(host) => negated((host.opendir)(dir, dfd, path, flags)),
                 None => negated_result(dir::open(dir, dfd, path, flags)),
             }
-        }
+        })
     }
 
     /// Reads the first entries ahead. What goes wrong here will go wrong again, and be reported, when they are read.
@@ -162,6 +162,17 @@ impl DirOps {
     }
 }
 
+/// Repeats a call that a signal interrupts: to who pops its result, `EINTR` would mean that it was cancelled. Workers
+/// take no signals, but a caller that runs requests itself does, and FUSE and NFS may be interrupted by one.
+fn repeated(mut call: impl FnMut() -> c_int) -> c_int {
+    loop {
+        let result = call();
+        if result != -libc::EINTR {
+            return result;
+        }
+    }
+}
+
 /// The functions on `struct bfs_stat`; none stands for the library's own.
 pub struct StatOps(Option<HostStat>);
 
@@ -195,19 +206,19 @@ impl StatOps {
         }
     }
 
-    /// Stats a file: 0 or a negated `errno`.
+    /// Stats a file: 0 or a negated `errno`, which is not `EINTR`.
     ///
     /// # Safety
     ///
     /// `path` must be NULL or a string, and `buf` valid for writes of the provider's `struct bfs_stat`.
     pub unsafe fn stat(&self, dfd: c_int, path: *const c_char, flags: c_uint, buf: *mut bfs_stat) -> c_int {
         // SAFETY: passed on to the caller.
-        unsafe {
+        repeated(|| unsafe {
             match &self.0 {
                 Some(host) => negated((host.stat)(dfd, path, flags, buf)),
                 None => negated_result(stat::stat(dfd, path, flags, buf)),
             }
-        }
+        })
     }
 
     /// What something else than `stat()`, such as a ring, passes to `statx()` for these `enum bfs_stat_flags`: flags and
