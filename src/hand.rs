@@ -132,8 +132,9 @@ impl Hand {
             // it; and when it does, the word is this span again, whatever happened in between, and we its owners.
             let (taken, left) = cut(unsafe { Span::from_ptr(seen) });
             let left = left.map_or(ptr::null_mut(), |span| span.as_ptr());
-            // Acquire: see the entries as they were when they were put there. Release: so does who takes of the rest.
-            match self.open.compare_exchange_weak(seen, left, Ordering::AcqRel, Ordering::Relaxed) {
+            // Acquire: see the entries as they were when they were put there. So does whoever takes of the rest, without a
+            // release here: an exchange goes on with the release sequence of `put`.
+            match self.open.compare_exchange_weak(seen, left, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(taken),
                 Err(now) => seen = now,
             }
