@@ -8,22 +8,9 @@
 
 static pid_t destroyer;
 
-// Whether that thread sleeps, as far as the kernel can tell.
-static bool is_sleeping(pid_t tid) {
-    char path[64], text[256];
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
-    FILE *file = fopen(path, "r");
-    CHECK(file);
-    CHECK(fgets(text, sizeof(text), file));
-    fclose(file);
-    const char *state = strrchr(text, ')');
-    CHECK(state);
-    return state[2] == 'S';
-}
-
 static void *open_gate(void *arg) {
     (void)arg;
-    while (!is_sleeping(destroyer)) {
+    while (!is_asleep(destroyer)) {
         sched_yield();
     }
     gate_set(false);

@@ -1,5 +1,5 @@
-// Stopping a queue that is full: each request was submitted on its own and takes up a slot, so the message that stops
-// the workers finds no room and has to wait until a worker makes some.
+// Stopping a queue that is full: each request was submitted on its own and may take up a slot, and the message that stops
+// the workers comes in beside them.
 
 #include "test.h"
 

@@ -230,6 +230,19 @@ static inline void await_threads(size_t count) {
     }
 }
 
+// Whether a thread sleeps, as far as the kernel can tell.
+static inline bool is_asleep(pid_t tid) {
+    char path[64], text[256];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    FILE *file = fopen(path, "r");
+    CHECK(file);
+    CHECK(fgets(text, sizeof(text), file));
+    fclose(file);
+    const char *state = strrchr(text, ')');
+    CHECK(state);
+    return state[2] == 'S';
+}
+
 // Runs a part, which must leave no descriptor and no thread behind.
 static inline void test_run(const char *name, void (*part)(void)) {
     test_part = name;

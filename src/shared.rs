@@ -62,10 +62,14 @@ impl Shared {
         // A user who insists on io_uring has workers that wait for it.
         let room = if backend == Backend::Uring { nthreads } else { (processors - 1).max(1) };
         let counters = |_| CachePadded(Counters { ring: AtomicU64::new(0), plain: AtomicU64::new(0) });
+        // Each span has at least one request, so there is a slot for each span, and for what comes beside them: nobody
+        // waits for room that might be nobody's to make.
+        let slots = |beside| depth.checked_add(beside).ok_or(Errno(libc::ENOMEM));
         Ok(Self {
-            pending: Mpmc::new(depth, spins)?,
-            // A response to each request, and what is left of the sentinels that woke the caller.
-            ready: Mpmc::new(depth.checked_add(2).ok_or(Errno(libc::ENOMEM))?, spins)?,
+            // The stop message.
+            pending: Mpmc::new(slots(1)?, spins)?,
+            // What is left of the sentinels that woke the caller.
+            ready: Mpmc::new(slots(2)?, spins)?,
             pool: Pool::new(nthreads, room, spins)?,
             cancelled: AtomicBool::new(false),
             caller_asleep: CachePadded(AtomicBool::new(false)),

@@ -159,6 +159,29 @@ static void what_was_refused_is_not_run_after_a_cancel(void) {
     CHECK(stop(to_cancel).submitted > 0);
 }
 
+// A queue of one slot, with a worker that gives its ring up and sends the request back, and the stop message that came
+// meanwhile: there is room for both. The caller sleeps, so nobody else would make any.
+static void cancel_once_the_caller_sleeps(unsigned int ring, unsigned int call) {
+    if (ring > 1 && call == 0) {
+        while (!is_asleep(getpid())) {
+            sched_yield();
+        }
+        ioq_cancel(to_cancel);
+    }
+}
+
+static void what_a_ring_gives_back_finds_room_beside_the_stop_message(void) {
+    struct kernel_script script = {.entered = cancel_once_the_caller_sleeps,
+        .rules = {{KERNEL_ENTER_FAILS, .value = EPERM}}};
+    kernel_start(&script);
+    to_cancel = ioq_create(1, 1);
+    CHECK(to_cancel);
+    CHECK_EQ(ioq_stat(to_cancel, AT_FDCWD, "/", 0, &bufs[0], NULL), 0);
+    expect(to_cancel, 1, -EINTR);
+    ioq_destroy(to_cancel);
+    CHECK_EQ(kernel_stop().submitted, 0);
+}
+
 // Places
 
 // Most requests come and go while a few take long: their places must not be given to others meanwhile.
@@ -392,6 +415,7 @@ int main(int argc, char *argv[]) {
         CASE(an_interrupted_wait_submits_nothing_twice),
         CASE(what_no_kernel_took_is_not_run_after_a_cancel),
         CASE(what_was_refused_is_not_run_after_a_cancel),
+        CASE(what_a_ring_gives_back_finds_room_beside_the_stop_message),
         CASE(places_are_not_used_again_while_a_late_completion_names_them),
         CASE(a_fallback_gives_its_place_and_buffer_back),
         CASE(each_worker_uses_its_ring),
