@@ -364,12 +364,11 @@ fn workers_that_leave_leave_nothing_behind() {
     });
 }
 
-/// How many requests there are beside the one that hangs.
-const OTHERS: usize = 5;
-
 thread_local! {
     /// The number of the request that hangs.
     static HANGING: Cell<usize> = const { Cell::new(0) };
+    /// How many there are beside it.
+    static OTHERS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs a request. One of them ends only when all others have run, unless it is the caller who runs it: what it runs, it
@@ -377,13 +376,13 @@ thread_local! {
 fn hang(ent: &ioq_ent) {
     run_once(ent);
     let is_caller = usize::from(thread::current().id()) == 0;
-    while ent.ptr.addr() == HANGING.get() && !is_caller && RUNS.with_borrow(HashSet::len) <= OTHERS {
+    while ent.ptr.addr() == HANGING.get() && !is_caller && RUNS.with_borrow(HashSet::len) <= OTHERS.get() {
         thread::yield_now();
     }
 }
 
-/// One request of several hangs, on a machine where there is time. The caller goes on with `pop` until all are back.
-fn one_hangs(nthreads: usize, pop: fn(&mut Caller)) {
+/// Sets up a machine where there is time, and where this request of so many hangs.
+fn set_hanging(number: usize, requests: usize) {
     Machine {
         lacks_threads: Chance::Never,
         time_passes: Chance::Always,
@@ -392,9 +391,15 @@ fn one_hangs(nthreads: usize, pop: fn(&mut Caller)) {
         ..some_machine()
     }
     .set();
-    HANGING.set(one_of(OTHERS + 1));
+    HANGING.set(number);
+    OTHERS.set(requests - 1);
+}
+
+/// One request of several hangs. The caller goes on with `pop` until all are back.
+fn one_hangs(nthreads: usize, pop: fn(&mut Caller)) {
+    set_hanging(one_of(6), 6);
     let mut caller = Caller::create(8, nthreads);
-    for _ in 0..=OTHERS {
+    for _ in 0..6 {
         caller.request(Kind::Stat);
         if Chance::Even.comes() {
             caller.submit();
@@ -421,5 +426,31 @@ fn nothing_waits_behind_a_request_that_hangs_while_the_caller_polls() {
             caller.pop(false);
             thread::yield_now();
         })
+    });
+}
+
+/// So it is while the caller is away, if there is another worker: one that watches, for there is no room for two, and that
+/// may be about to cease to.
+#[test]
+fn nothing_waits_behind_a_request_that_hangs_while_the_caller_is_away() {
+    check(|| {
+        set_hanging(0, 3);
+        let mut caller = Caller::create(8, 2);
+        caller.request(Kind::Stat);
+        caller.submit();
+        caller.request(Kind::Stat);
+        while !caller.back[1] {
+            // What the caller runs itself leaves a watcher with nothing to watch over.
+            caller.pop(Chance::Even.comes());
+            thread::yield_now();
+        }
+        (0..one_of(64)).for_each(|_| thread::yield_now());
+        caller.request(Kind::Stat);
+        caller.submit();
+        while !has_run(2) {
+            thread::yield_now();
+        }
+        caller.drain();
+        caller.destroy();
     });
 }
