@@ -17,18 +17,36 @@ pub struct bfs_dir {
     _opaque: [u8; 0],
 }
 
-/// `struct bfs_stat`, of which only the inode matters here.
-#[repr(C, align(8))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct bfs_stat {
-    pub mask: u32,
-    pub mode: u32,
-    pub dev: u64,
-    pub ino: u64,
-    pub rest: [u64; 15],
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct timespec {
+    pub tv_sec: i64,
+    pub tv_nsec: i64,
 }
 
 #[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct bfs_stat {
+    pub mask: c_uint,
+    pub mode: u32,
+    pub dev: u64,
+    pub ino: u64,
+    pub nlink: u64,
+    pub gid: u32,
+    pub uid: u32,
+    pub size: i64,
+    pub blocks: i64,
+    pub rdev: u64,
+    pub mnt_id: u64,
+    pub attrs: u64,
+    pub atime: timespec,
+    pub btime: timespec,
+    pub ctime: timespec,
+    pub mtime: timespec,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct bfs_dirent {
     pub kind: c_int,
     pub name: *const c_char,
@@ -42,6 +60,18 @@ pub const IOQ_STAT: c_uint = 4;
 
 pub const BFS_STAT_NOFOLLOW: c_uint = 1 << 0;
 pub const BFS_STAT_TRYFOLLOW: c_uint = 1 << 1;
+pub const BFS_STAT_NOSYNC: c_uint = 1 << 2;
+
+// The fields of a stat that are not always there.
+pub const BFS_STAT_ATTRS: c_uint = 1 << 9;
+pub const BFS_STAT_ATIME: c_uint = 1 << 10;
+pub const BFS_STAT_BTIME: c_uint = 1 << 11;
+pub const BFS_STAT_CTIME: c_uint = 1 << 12;
+pub const BFS_STAT_MTIME: c_uint = 1 << 13;
+/// All of them, and all others.
+pub const BFS_STAT_ALL: c_uint = (1 << 15) - 1;
+
+pub const BFS_UNKNOWN: c_int = 0;
 
 #[repr(C, align(64))]
 pub struct ioq_ent {
@@ -134,4 +164,9 @@ unsafe extern "C" {
     pub fn bfs_readdir(dir: *mut bfs_dir, de: *mut bfs_dirent) -> c_int;
     pub fn bfs_closedir(dir: *mut bfs_dir) -> c_int;
     pub fn bfs_unwrapdir(dir: *mut bfs_dir) -> c_int;
+
+    pub fn bfs_stat(at_fd: c_int, at_path: *const c_char, flags: c_uint, buf: *mut bfs_stat) -> c_int;
+    pub fn bfs_statx_flags(flags: c_uint) -> c_int;
+    pub fn bfs_statx_mask() -> c_uint;
+    pub fn bfs_statx_convert(dest: *mut bfs_stat, src: *const libc::statx) -> c_int;
 }

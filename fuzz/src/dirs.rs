@@ -5,19 +5,42 @@ use crate::files::{self, Files};
 use crate::input::{At, DIRS, Path, Use};
 use libc::c_int;
 use std::ffi::CStr;
-use std::mem::MaybeUninit;
 use std::ptr;
+use std::rc::Rc;
+
+/// An entry of a directory.
+#[derive(Debug)]
+pub struct Entry {
+    pub name: Box<CStr>,
+    pub kind: c_int,
+}
 
 /// What reading a directory gives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listing {
-    /// How many entries are left.
-    pub left: usize,
-    /// The errno that reading fails with, for what is no directory.
+    /// The entries, in the order of the file system.
+    entries: Rc<[Entry]>,
+    /// How many of them were read.
+    read: usize,
+    /// The errno that reading fails with, for what is no directory; or 0.
     pub errno: c_int,
 }
 
-#[derive(Clone, Copy, Debug)]
+impl Listing {
+    pub fn of(entries: Vec<Entry>) -> Self {
+        Self { entries: entries.into(), read: 0, errno: 0 }
+    }
+
+    pub fn error(errno: c_int) -> Self {
+        Self { errno, ..Self::of(vec![]) }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.read == self.entries.len()
+    }
+}
+
+#[derive(Clone, Debug)]
 pub enum State {
     Closed,
     /// In a request. Nobody may touch it.
@@ -47,12 +70,12 @@ impl Dirs {
     }
 
     pub fn state(&self, index: usize) -> State {
-        self.0.get(index).map_or(State::Closed, |&(_, state)| state)
+        self.0.get(index).map_or(State::Closed, |(_, state)| state.clone())
     }
 
     pub fn set(&mut self, index: usize, state: State) {
         self.0[index].1 = state;
-        let (dir, state) = self.0[index];
+        let (dir, ref state) = self.0[index];
         if let State::Busy = state {
             return;
         }
@@ -95,7 +118,7 @@ impl Dirs {
                         assert_eq!((ret, errno()), (-1, listing.errno));
                     } else {
                         // What is still to be listed may be but "." and "..".
-                        assert!(ret == 1 || ret == 0 && listing.left == 0);
+                        assert!(ret == 1 || ret == 0 && listing.is_at_end());
                     }
                 }
                 (Use::Fd, State::Open(_)) => assert!(bfs_dirfd(dir) >= 0),
@@ -140,34 +163,43 @@ impl Dirs {
     /// The directory must be open, and nobody else may be using it.
     unsafe fn read(&mut self, index: usize, look: bool) -> bool {
         let (dir, State::Open(listing)) = &mut self.0[index] else { return false };
-        let mut entry = MaybeUninit::uninit();
+        let untouched = bfs_dirent { kind: -77, name: ptr::dangling() };
+        let mut entry = untouched;
         // SAFETY: as this function's contract says; NULL is allowed.
-        let ret = unsafe { bfs_readdir(*dir, if look { entry.as_mut_ptr() } else { ptr::null_mut() }) };
+        let ret = unsafe { bfs_readdir(*dir, if look { &mut entry } else { ptr::null_mut() }) };
+        let expected = listing.entries.get(listing.read);
         if listing.errno != 0 {
             assert_eq!((ret, errno()), (-1, listing.errno));
-            return false;
+        } else {
+            assert_eq!(ret, if expected.is_some() { 1 } else { 0 });
         }
-        assert_eq!(ret, if listing.left > 0 { 1 } else { 0 });
-        if ret == 1 {
-            listing.left -= 1;
+        match expected {
+            Some(expected) if look => {
+                // SAFETY: filled, and the name valid until the next call with the directory.
+                let name = unsafe { CStr::from_ptr(entry.name) };
+                assert_eq!((name, entry.kind), (&*expected.name, expected.kind));
+            }
+            _ => assert_eq!(entry, untouched),
         }
-        if ret == 1 && look {
-            // SAFETY: filled, and the name valid until the next call with the directory.
-            let name = unsafe { CStr::from_ptr(entry.assume_init_ref().name) }.to_bytes();
-            assert!(!name.is_empty() && name.len() <= 255 && !name.contains(&b'/'), "{name:?}");
-            assert!(name != b"." && name != b"..");
-        }
+        listing.read += usize::from(expected.is_some());
         ret == 1
+    }
+
+    /// Reads what is still open to its end.
+    pub fn read_all(&mut self) {
+        for index in 0..DIRS {
+            self.use_alone(index, Use::ReadToEnd);
+        }
     }
 }
 
 impl Drop for Dirs {
     fn drop(&mut self) {
-        for (dir, state) in self.0 {
+        for (dir, state) in &self.0 {
             // SAFETY: no queue is left that might use it; it is gone after this. A panic may have left any state.
             unsafe {
                 if let State::Open(_) = state {
-                    bfs_closedir(dir);
+                    bfs_closedir(*dir);
                 }
                 libc::free(dir.cast());
             }

@@ -1,27 +1,30 @@
 //! The files and descriptors that the calls are about, made once for all inputs; and what the kernel itself says of them.
 
-use crate::abi::{BFS_STAT_NOFOLLOW, BFS_STAT_TRYFOLLOW, errno};
-use crate::dirs::Listing;
-use crate::input::{At, Path};
+use crate::abi::*;
+use crate::dirs::{Entry, Listing};
+use crate::input::{Answer, At, Mask, Path};
 use libc::{c_char, c_int, c_uint};
 use std::cell::Cell;
 use std::env;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process;
 use std::ptr;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Entries of the full directory, with names so long that one read does not take them all in.
 const MANY: usize = 350;
 const NAME: usize = 210;
 
 /// Paths that mean something, relative to the root.
-const KNOWN: [&[u8]; 16] = [
+pub const KNOWN: [&[u8]; 20] = [
     b"",
     b".",
     b"file",
@@ -38,7 +41,14 @@ const KNOWN: [&[u8]; 16] = [
     b"missing",
     b"missing/below",
     b"\xff\xfe\x01 \n",
+    b"kinds",
+    b"kinds/device",
+    b"kinds/socket",
+    b"hard",
 ];
+
+/// Names that look like "." and "..", or else are unlike others.
+const STRANGE: [&[u8]; 6] = [b"...", b".a", b"..a", b"a.", b"\x80", &[b'y'; 255]];
 
 /// Numbers that nothing else in the process gets: the kernel gives out the lowest that is free.
 const FIRST_NUMBER: c_int = 400;
@@ -62,6 +72,7 @@ impl Files {
         let path = env::temp_dir().join(format!("ioq-fuzz-{}", process::id()));
         fs::create_dir(&path)?;
         fs::write(path.join("file"), "x")?;
+        fs::hard_link(path.join("file"), path.join("hard"))?;
         fs::create_dir(path.join("empty"))?;
         fs::create_dir(path.join("full"))?;
         for i in 0..MANY {
@@ -71,11 +82,39 @@ impl Files {
         symlink("full", path.join("dirlink"))?;
         symlink("missing", path.join("broken"))?;
         symlink("loop", path.join("loop"))?;
-        fs::write(path.join(std::ffi::OsStr::from_bytes(KNOWN[15])), "")?;
+        fs::write(path.join(OsStr::from_bytes(KNOWN[15])), "")?;
+
+        let kinds = path.join("kinds");
+        fs::create_dir(&kinds)?;
+        fs::create_dir(kinds.join("directory"))?;
+        symlink("nowhere", kinds.join("link"))?;
+        for name in STRANGE {
+            fs::write(kinds.join(OsStr::from_bytes(name)), "")?;
+        }
+        // Its path may be too long for a socket.
+        let _ = UnixListener::bind(kinds.join("socket"));
         let name = |name: &str| CString::new(path.join(name).as_os_str().as_bytes()).expect("no NUL");
         // SAFETY: the paths are strings; the array has room for two.
         unsafe {
             assert_eq!(libc::mkfifo(name("fifo").as_ptr(), 0o644), 0);
+            assert_eq!(libc::mkfifo(name("kinds/fifo").as_ptr(), 0o600), 0);
+            // Not everybody may do this.
+            if libc::mknod(name("kinds/device").as_ptr(), libc::S_IFCHR | 0o640, libc::makedev(0x123, 0x45678)) < 0 {
+                symlink("/dev/null", kinds.join("device"))?;
+            }
+        }
+        // What is the same for all files could be mixed up unseen: times, owners, sizes.
+        thread::sleep(Duration::from_millis(20));
+        let file = fs::File::options().write(true).open(path.join("file"))?;
+        file.set_len(12_345_678)?;
+        let times = [(-123_456_789, 987_654_321), (5_000_000_000, 1)];
+        let times = times.map(|(tv_sec, tv_nsec)| libc::timespec { tv_sec, tv_nsec });
+        // SAFETY: the paths are strings, and there are two times.
+        unsafe {
+            assert_eq!(libc::utimensat(libc::AT_FDCWD, name("file").as_ptr(), times.as_ptr(), 0), 0);
+            libc::chown(name("file").as_ptr(), 1234, 5678);
+            libc::lchown(name("link").as_ptr(), 4321, 8765);
+
             let mut pipe = [-1; 2];
             assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0);
             let open = |at| libc::open(name(at).as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
@@ -166,29 +205,166 @@ pub fn open_count() -> usize {
     fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 
+/// How many threads of the library's there are.
+fn worker_count() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc").flatten();
+    tasks.filter(|task| fs::read(task.path().join("comm")).is_ok_and(|name| name.starts_with(b"ioq-"))).count()
+}
+
+/// Waits until something is as it must be before long.
+pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        thread::yield_now();
+    }
+}
+
+/// Threads that were waited for may be seen for a moment longer.
+pub fn await_no_worker() {
+    await_that("a thread that never ends", || worker_count() == 0);
+}
+
 fn negated(ret: c_int) -> c_int {
     if ret < 0 { -errno() } else { 0 }
 }
 
-/// What a stat of this must answer: 0 and the inode, or the negated errno.
-pub fn expect_stat(dfd: c_int, path: Option<&CStr>, flags: c_uint) -> (c_int, u64) {
-    let at_flags = if path.is_none() { libc::AT_EMPTY_PATH } else { 0 };
+/// What a stat of this must answer: what it fills in, or the errno.
+pub fn expect_stat(dfd: c_int, path: Option<&CStr>, flags: c_uint) -> Result<bfs_stat, c_int> {
+    let at_flags = libc::AT_NO_AUTOMOUNT | if path.is_none() { libc::AT_EMPTY_PATH } else { 0 };
     let nofollow = flags & BFS_STAT_NOFOLLOW != 0;
     let path = path.unwrap_or(c"").as_ptr();
-    let answer = stat(dfd, path, at_flags | if nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 });
-    if flags & BFS_STAT_TRYFOLLOW != 0 && !nofollow && matches!(-answer.0, libc::ENOENT | libc::ENOTDIR) {
-        return stat(dfd, path, at_flags | libc::AT_SYMLINK_NOFOLLOW);
+    match stat(dfd, path, at_flags | if nofollow { libc::AT_SYMLINK_NOFOLLOW } else { 0 }) {
+        Err(libc::ENOENT | libc::ENOTDIR) if flags & BFS_STAT_TRYFOLLOW != 0 && !nofollow => {
+            stat(dfd, path, at_flags | libc::AT_SYMLINK_NOFOLLOW)
+        }
+        answer => answer,
     }
-    answer
 }
 
-fn stat(dfd: c_int, path: *const c_char, flags: c_int) -> (c_int, u64) {
-    // SAFETY: zeros are a valid structure; the path is a string.
-    unsafe {
-        let mut buf: libc::stat = std::mem::zeroed();
-        let result = negated(libc::fstatat(dfd, path, ptr::from_mut(&mut buf), flags | libc::AT_NO_AUTOMOUNT));
-        (result, buf.st_ino)
+/// By `fstatat()`, and by `statx()` what that does not know. The library mostly uses `statx()` alone.
+fn stat(dfd: c_int, path: *const c_char, flags: c_int) -> Result<bfs_stat, c_int> {
+    // SAFETY: zeros are valid structures; the path is a string.
+    let (known, more, allowed) = unsafe {
+        let mut known: libc::stat = std::mem::zeroed();
+        let result = negated(libc::fstatat(dfd, path, ptr::from_mut(&mut known), flags));
+        if result < 0 {
+            return Err(-result);
+        }
+        let mut more: libc::statx = std::mem::zeroed();
+        let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID | libc::STATX_MNT_ID_UNIQUE;
+        let allowed = libc::syscall(libc::SYS_statx, dfd, path, flags, mask, ptr::from_mut(&mut more)) == 0;
+        (known, more, allowed)
+    };
+    let mut answer = bfs_stat {
+        mask: BFS_STAT_ALL & !(BFS_STAT_ATTRS | BFS_STAT_BTIME),
+        mode: known.st_mode,
+        dev: known.st_dev,
+        ino: known.st_ino,
+        nlink: known.st_nlink,
+        gid: known.st_gid,
+        uid: known.st_uid,
+        size: known.st_size,
+        blocks: known.st_blocks,
+        rdev: known.st_rdev,
+        mnt_id: known.st_dev,
+        attrs: 0,
+        atime: timespec { tv_sec: known.st_atime, tv_nsec: known.st_atime_nsec },
+        btime: NEVER,
+        ctime: timespec { tv_sec: known.st_ctime, tv_nsec: known.st_ctime_nsec },
+        mtime: timespec { tv_sec: known.st_mtime, tv_nsec: known.st_mtime_nsec },
+    };
+    if allowed {
+        let theirs = expect_conversion(&more).expect("what fstatat() knows, too");
+        let bfs_stat { mask, mnt_id, attrs, btime, .. } = theirs;
+        answer = bfs_stat { mask, mnt_id, attrs, btime, ..answer };
+        for (field, time) in [
+            (BFS_STAT_ATIME, &mut answer.atime),
+            (BFS_STAT_CTIME, &mut answer.ctime),
+            (BFS_STAT_MTIME, &mut answer.mtime),
+        ] {
+            if mask & field == 0 {
+                *time = NEVER;
+            }
+        }
     }
+    Ok(answer)
+}
+
+const NEVER: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// Whether a stat answered what it had to. Directories may have been read meanwhile.
+pub fn is_answer(filled: &bfs_stat, expected: &bfs_stat, again: impl FnOnce() -> Result<bfs_stat, c_int>) -> bool {
+    let same = bfs_stat { atime: expected.atime, ..*filled } == *expected;
+    same && (filled.atime == expected.atime
+        || filled.atime > expected.atime && again().is_ok_and(|again| filled.atime <= again.atime))
+}
+
+/// What `statx()` could have filled in.
+pub fn statx(answer: &Answer) -> libc::statx {
+    const ALL: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+    // SAFETY: zeros are a valid structure.
+    let mut statx: libc::statx = unsafe { std::mem::zeroed() };
+    statx.stx_mask = match answer.mask {
+        Mask::All => ALL,
+        Mask::Without(n) => ALL & !(1 << (n % 16)),
+        Mask::Any(mask) => mask,
+    };
+    statx.stx_attributes = answer.attributes;
+    [statx.stx_nlink, statx.stx_uid, statx.stx_gid] = answer.ids;
+    statx.stx_mode = answer.mode;
+    [statx.stx_ino, statx.stx_size, statx.stx_blocks, statx.stx_mnt_id] = answer.numbers;
+    let [rdev_major, rdev_minor, dev_major, dev_minor] = answer.devices;
+    (statx.stx_rdev_major, statx.stx_rdev_minor) = (rdev_major, rdev_minor);
+    (statx.stx_dev_major, statx.stx_dev_minor) = (dev_major, dev_minor);
+    let times = [&mut statx.stx_atime, &mut statx.stx_btime, &mut statx.stx_ctime, &mut statx.stx_mtime];
+    for (time, (sec, nsec)) in times.into_iter().zip(answer.times) {
+        (time.tv_sec, time.tv_nsec) = (sec, nsec);
+    }
+    statx
+}
+
+/// What this answer of `statx()` means, if it has what it must.
+pub fn expect_conversion(statx: &libc::statx) -> Option<bfs_stat> {
+    let times = libc::STATX_ATIME | libc::STATX_CTIME | libc::STATX_MTIME;
+    let has = |mask| statx.stx_mask & mask == mask;
+    if !has(libc::STATX_BASIC_STATS & !times) {
+        return None;
+    }
+    let time = |bit, field, time: libc::statx_timestamp| match has(bit) {
+        true => (field, timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec.into() }),
+        false => (0, NEVER),
+    };
+    let atime = time(libc::STATX_ATIME, BFS_STAT_ATIME, statx.stx_atime);
+    let btime = time(libc::STATX_BTIME, BFS_STAT_BTIME, statx.stx_btime);
+    let ctime = time(libc::STATX_CTIME, BFS_STAT_CTIME, statx.stx_ctime);
+    let mtime = time(libc::STATX_MTIME, BFS_STAT_MTIME, statx.stx_mtime);
+    let times = BFS_STAT_ATIME | BFS_STAT_BTIME | BFS_STAT_CTIME | BFS_STAT_MTIME;
+    let dev = device(statx.stx_dev_major, statx.stx_dev_minor);
+    Some(bfs_stat {
+        mask: BFS_STAT_ALL & !times | atime.0 | btime.0 | ctime.0 | mtime.0,
+        mode: statx.stx_mode.into(),
+        dev,
+        ino: statx.stx_ino,
+        nlink: statx.stx_nlink.into(),
+        gid: statx.stx_gid,
+        uid: statx.stx_uid,
+        size: statx.stx_size.cast_signed(),
+        blocks: statx.stx_blocks.cast_signed(),
+        rdev: device(statx.stx_rdev_major, statx.stx_rdev_minor),
+        mnt_id: if has(libc::STATX_MNT_ID) || has(libc::STATX_MNT_ID_UNIQUE) { statx.stx_mnt_id } else { dev },
+        attrs: statx.stx_attributes,
+        atime: atime.1,
+        btime: btime.1,
+        ctime: ctime.1,
+        mtime: mtime.1,
+    })
+}
+
+/// A device's number, as C has it.
+fn device(major: u32, minor: u32) -> u64 {
+    let (major, minor) = (u64::from(major), u64::from(minor));
+    (major & !0xFFF) << 32 | (minor & !0xFF) << 12 | (major & 0xFFF) << 8 | minor & 0xFF
 }
 
 /// What opening this directory must answer, and reading it then.
@@ -209,9 +385,39 @@ pub fn expect_adoption(fd: c_int) -> (c_int, Listing) {
 
 /// What reading this from its start must give.
 fn listing(fd: c_int) -> Listing {
-    match fs::read_dir(format!("/proc/self/fd/{fd}")) {
-        Ok(entries) => Listing { left: entries.count(), errno: 0 },
-        Err(_) if is_open(fd) => Listing { left: 0, errno: libc::ENOTDIR },
-        Err(_) => Listing { left: 0, errno: libc::EBADF },
+    if !is_open(fd) {
+        return Listing::error(libc::EBADF);
+    }
+    let link = CString::new(format!("/proc/self/fd/{fd}")).expect("no NUL");
+    let mut entries = vec![];
+    // SAFETY: the path is a string; the stream is used as it should be, and an entry before the next is read.
+    unsafe {
+        let dir = libc::opendir(link.as_ptr());
+        if dir.is_null() {
+            return Listing::error(errno());
+        }
+        while let Some(entry) = libc::readdir64(dir).as_ref() {
+            let name = CStr::from_ptr(entry.d_name.as_ptr());
+            if name != c"." && name != c".." {
+                entries.push(Entry { name: name.into(), kind: kind(entry.d_type) });
+            }
+        }
+        libc::closedir(dir);
+    }
+    Listing::of(entries)
+}
+
+/// `enum bfs_type` for the kernel's.
+fn kind(d_type: u8) -> c_int {
+    match d_type {
+        libc::DT_BLK => 1,
+        libc::DT_CHR => 2,
+        libc::DT_DIR => 3,
+        libc::DT_FIFO => 5,
+        libc::DT_LNK => 6,
+        libc::DT_REG => 8,
+        libc::DT_SOCK => 9,
+        14 => 10,
+        _ => BFS_UNKNOWN,
     }
 }

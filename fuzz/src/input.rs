@@ -119,7 +119,7 @@ pub enum Step {
         dir: Dir,
         at: At,
         path: Path,
-        flags: u32,
+        flags: Flags,
     },
     CloseDir {
         queue: Queue,
@@ -129,8 +129,16 @@ pub enum Step {
         queue: Queue,
         at: At,
         path: Path,
-        flags: u32,
+        flags: Flags,
         no_buf: bool,
+    },
+    /// Of one path that means something after the other.
+    StatMany {
+        queue: Queue,
+        at: At,
+        first: u8,
+        count: u8,
+        flags: Flags,
     },
     Submit {
         queue: Queue,
@@ -142,9 +150,14 @@ pub enum Step {
     Drain {
         queue: Queue,
     },
+    /// As `Drain`, without ever waiting.
+    Poll {
+        queue: Queue,
+    },
     Free {
         queue: Queue,
         which: u8,
+        more: u8,
     },
     FreeNull {
         queue: Queue,
@@ -168,6 +181,56 @@ pub enum Step {
         dir: Dir,
         how: Use,
     },
+    /// Likewise.
+    StatAlone {
+        at: At,
+        path: Path,
+        flags: Flags,
+        no_buf: bool,
+    },
+    Convert {
+        answer: Box<Answer>,
+        no_src: bool,
+        no_dest: bool,
+    },
+}
+
+/// Flags of a stat or a directory.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Flags {
+    None,
+    /// Some of those that there are.
+    Known(u8),
+    Any(u32),
+}
+
+impl Flags {
+    pub fn value(self) -> u32 {
+        match self {
+            Flags::None => 0,
+            Flags::Known(n) => u32::from(n) % 8,
+            Flags::Any(n) => n,
+        }
+    }
+}
+
+/// What `statx()` might have filled in.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Answer {
+    pub mask: Mask,
+    pub attributes: u64,
+    pub ids: [u32; 3],
+    pub mode: u16,
+    pub numbers: [u64; 4],
+    pub times: [(i64, u32); 4],
+    pub devices: [u32; 4],
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Mask {
+    All,
+    Without(u8),
+    Any(u32),
 }
 
 /// What `ioq_close()` is given.

@@ -4,10 +4,10 @@
 //! allows: what it leaves undefined is not tried, what it says is tolerated is. Whatever the sequence,
 //!
 //! - every accepted request comes back exactly once, as it was submitted, with the answer that the kernel gives to the
-//!   same question (`files`), or is gone with its queue;
-//! - capacities and counts agree with the calls so far (`queue`);
-//! - directories are open exactly when they should be, and list what is there (`dirs`);
-//! - a descriptor that was given away is closed once; one that was not is open; and none is left at the end;
+//!   same question (`files`), or is gone with its queue; and what came back does not change any more;
+//! - capacities and counts agree with the calls so far, and what was cancelled did not run (`queue`);
+//! - directories are open exactly when they should be, and list what is there, in order (`dirs`);
+//! - a descriptor that was given away is closed once; one that was not is open; and none is left at the end, nor a thread;
 //! - nothing crashes, hangs, or touches memory that is not its own, which AddressSanitizer tells.
 //!
 //! `make check-fuzz` lets libFuzzer make up inputs, and `make check-corpus` runs those it found to be worth keeping.
@@ -23,7 +23,7 @@ pub use input::Input;
 use abi::*;
 use dirs::{Dirs, State};
 use files::{Files, Numbers};
-use input::{At, Closing, Path, QUEUES, Step};
+use input::{Answer, At, Closing, Path, QUEUES, Step};
 use libc::{c_int, c_void};
 use queue::{Given, Kind, Queue, Request, UNTOUCHED, World};
 use std::cell::UnsafeCell;
@@ -35,14 +35,15 @@ pub fn run(input: &Input) {
     let before = files::open_count();
     let mut run = Run {
         queues: [const { None }; QUEUES],
-        world: World { dirs: Dirs::new(), numbers: Numbers::default(), given: vec![], next_id: 1 },
+        world: World { dirs: Dirs::new(), numbers: Numbers::default(), given: vec![], left: vec![], requests: 0 },
     };
     run.queues[0] = Queue::create(input.backend, input.depth, input.threads);
     for step in &input.steps {
         run.step(step);
-        run.queues.iter().flatten().for_each(Queue::check);
+        run.queues.iter_mut().flatten().for_each(Queue::check);
     }
     run.finish();
+    files::await_no_worker();
     assert_eq!(files::open_count(), before, "descriptors");
 }
 
@@ -70,9 +71,16 @@ impl Run {
             }
             Step::Nop { queue, kind, count } => self.nop(queue, kind, count),
             Step::Close { queue, fd } => self.close(queue, fd),
-            Step::OpenDir { queue, dir, at, ref path, flags } => self.opendir(queue, dir, at, path, flags),
+            Step::OpenDir { queue, dir, at, ref path, flags } => self.opendir(queue, dir, at, path, flags.value()),
             Step::CloseDir { queue, dir } => self.closedir(queue, dir),
-            Step::Stat { queue, at, ref path, flags, no_buf } => self.stat(queue, at, path, flags, no_buf),
+            Step::Stat { queue, at, ref path, flags, no_buf } => self.stat(queue, at, path, flags.value(), no_buf),
+            Step::StatMany { queue, at, first, count, flags } => {
+                for i in 0..count % 64 {
+                    self.stat(queue, at, &Path::Known(first.wrapping_add(i)), flags.value(), false);
+                }
+            }
+            Step::StatAlone { at, ref path, flags, no_buf } => stat_alone(at, path, flags.value(), no_buf),
+            Step::Convert { ref answer, no_src, no_dest } => convert(answer, no_src, no_dest),
             Step::UseDir { dir, how } => self.world.dirs.use_alone(dir.index(), how),
             Step::Destroy { queue } => {
                 if let Some(queue) = self.queues.get_mut(queue.index()).and_then(Option::take) {
@@ -83,6 +91,7 @@ impl Run {
             Step::Submit { queue }
             | Step::Pop { queue, .. }
             | Step::Drain { queue }
+            | Step::Poll { queue }
             | Step::Free { queue, .. }
             | Step::FreeNull { queue }
             | Step::Count { queue, .. }
@@ -102,8 +111,7 @@ impl Run {
         request: Request,
         call: impl FnOnce(*mut ioq, &Request, *mut c_void) -> c_int,
     ) -> Option<Request> {
-        let id = self.world.next_id;
-        self.world.next_id += 1;
+        let id = self.world.next_id();
         let ret = call(self.pointer(queue), &request, ptr::without_provenance_mut(id));
         match self.queue(queue) {
             Some(queue) => queue.submitted(ret, valid, id, request),
@@ -159,7 +167,7 @@ impl Run {
                 files::expect_adoption(dfd)
             }
         };
-        let request = Request { kind: Kind::OpenDir { dir: index, dfd, flags, listing }, path, expected };
+        let request = Request { kind: Kind::OpenDir { dir: index, pointer, dfd, flags, listing }, path, expected };
         let valid = !pointer.is_null();
         let refused = self.submit(queue, valid, request, |ioq, request, ptr| {
             // SAFETY: NULL, or a directory that is not open; the path stays with the request.
@@ -180,7 +188,7 @@ impl Run {
             State::Closed => (-libc::EBADF, -1),
         };
         let pointer = self.world.dirs.pointer(index);
-        let request = Request { kind: Kind::CloseDir { dir: index, fd }, path: None, expected };
+        let request = Request { kind: Kind::CloseDir { dir: index, pointer, fd }, path: None, expected };
         let valid = !pointer.is_null();
         // SAFETY: NULL, or a directory that nobody else uses.
         let refused = self.submit(queue, valid, request, |ioq, _, ptr| unsafe { ioq_closedir(ioq, pointer, ptr) });
@@ -191,10 +199,11 @@ impl Run {
 
     fn stat(&mut self, queue: input::Queue, at: At, path: &Path, flags: u32, no_buf: bool) {
         let (dfd, path) = (Files::get().at(at), files::string(path));
-        let (expected, ino) = files::expect_stat(dfd, path.as_deref(), flags);
+        let answer = files::expect_stat(dfd, path.as_deref(), flags);
+        let expected = answer.err().map_or(0, |errno| -errno);
         let buf = Box::new(UnsafeCell::new(UNTOUCHED));
         let pointer = if no_buf { ptr::null_mut() } else { buf.get() };
-        let request = Request { kind: Kind::Stat { dfd, flags, buf, ino }, path, expected };
+        let request = Request { kind: Kind::Stat { dfd, flags, buf, expected: answer.ok() }, path, expected };
         self.submit(queue, !no_buf, request, |ioq, request, ptr| {
             // SAFETY: the path and the buffer, if there is one, stay with the request.
             unsafe { ioq_stat(ioq, dfd, request.path(), flags, pointer, ptr) }
@@ -206,6 +215,7 @@ impl Run {
         for queue in self.queues.into_iter().flatten() {
             queue.destroy(&mut self.world);
         }
+        self.world.dirs.read_all();
         self.world.check_closed();
         // Directories close their own descriptors; what is left was not accepted.
         drop(self.world.dirs);
@@ -219,12 +229,56 @@ fn on_queue(step: &Step, queue: &mut Queue, world: &mut World) {
         Step::Submit { .. } => queue.submit(),
         Step::Pop { block, .. } => _ = queue.pop(block, world),
         Step::Drain { .. } => queue.drain(world),
-        Step::Free { which, .. } => queue.free(which),
+        Step::Poll { .. } => queue.poll(world),
+        Step::Free { which, more, .. } => (0..=more % 64).for_each(|i| queue.free(which.wrapping_add(i))),
         Step::FreeNull { .. } => queue.free_null(),
-        Step::Count { .. } => queue.count(),
+        Step::Count { null: false, .. } => _ = queue.count(),
+        Step::Count { null: true, .. } => queue.count_null(),
         Step::Cancel { .. } => queue.cancel(),
         Step::CancelElsewhere { .. } => queue.cancel_elsewhere(),
         _ => unreachable!("a step with arguments"),
+    }
+}
+
+/// A stat without a queue.
+fn stat_alone(at: At, path: &Path, flags: u32, no_buf: bool) {
+    let (dfd, path) = (Files::get().at(at), files::string(path));
+    let path_pointer = path.as_ref().map_or(ptr::null(), |path| path.as_ptr());
+    let expected = files::expect_stat(dfd, path.as_deref(), flags);
+    let mut buf = UNTOUCHED;
+    // SAFETY: the path is NULL or a string, and the buffer may be NULL.
+    let ret = unsafe { bfs_stat(dfd, path_pointer, flags, if no_buf { ptr::null_mut() } else { &mut buf }) };
+    match expected {
+        _ if no_buf => assert_eq!((ret, errno()), (-1, libc::EINVAL)),
+        Err(error) => assert_eq!((ret, errno(), buf), (-1, error, UNTOUCHED)),
+        Ok(expected) => {
+            assert_eq!(ret, 0);
+            let again = || files::expect_stat(dfd, path.as_deref(), flags);
+            assert!(files::is_answer(&buf, &expected, again), "{buf:?} instead of {expected:?}");
+        }
+    }
+    // SAFETY: always safe.
+    let (at_flags, mask) = unsafe { (bfs_statx_flags(flags), bfs_statx_mask()) };
+    let flag = |ours, theirs| if flags & ours != 0 { theirs } else { 0 };
+    let nofollow = flag(BFS_STAT_NOFOLLOW, libc::AT_SYMLINK_NOFOLLOW);
+    let nosync = flag(BFS_STAT_NOSYNC, libc::AT_STATX_DONT_SYNC);
+    assert_eq!(at_flags, libc::AT_NO_AUTOMOUNT | nofollow | nosync);
+    let asked = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+    assert_eq!(mask & asked, asked);
+}
+
+/// Converts what `statx()` may have answered.
+fn convert(answer: &Answer, no_src: bool, no_dest: bool) {
+    let src = files::statx(answer);
+    let mut dest = UNTOUCHED;
+    let src_pointer = if no_src { ptr::null() } else { &raw const src };
+    let dest_pointer = if no_dest { ptr::null_mut() } else { &raw mut dest };
+    // SAFETY: both may be NULL.
+    let ret = unsafe { bfs_statx_convert(dest_pointer, src_pointer) };
+    match files::expect_conversion(&src) {
+        _ if no_src || no_dest => assert_eq!((ret, errno()), (-1, libc::EINVAL)),
+        None => assert_eq!((ret, errno(), dest), (-1, libc::ENOTSUP, UNTOUCHED)),
+        Some(expected) => assert_eq!((ret, dest), (0, expected)),
     }
 }
 
