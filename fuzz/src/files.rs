@@ -41,10 +41,10 @@ pub const KNOWN: [&[u8]; 20] = [
     b"missing",
     b"missing/below",
     b"\xff\xfe\x01 \n",
-    b"kinds",
-    b"kinds/device",
-    b"kinds/socket",
-    b"hard",
+    b"full/directory",
+    b"full/device",
+    b"full/socket",
+    b"astray",
 ];
 
 /// Names that look like "." and "..", or else are unlike others.
@@ -81,11 +81,12 @@ impl Files {
         symlink("file", path.join("link"))?;
         symlink("full", path.join("dirlink"))?;
         symlink("missing", path.join("broken"))?;
+        symlink("file/below", path.join("astray"))?;
         symlink("loop", path.join("loop"))?;
         fs::write(path.join(OsStr::from_bytes(KNOWN[15])), "")?;
 
-        let kinds = path.join("kinds");
-        fs::create_dir(&kinds)?;
+        // Of each kind and with each name in one directory, lest it need luck to read them.
+        let kinds = path.join("full");
         fs::create_dir(kinds.join("directory"))?;
         symlink("nowhere", kinds.join("link"))?;
         for name in STRANGE {
@@ -97,9 +98,9 @@ impl Files {
         // SAFETY: the paths are strings; the array has room for two.
         unsafe {
             assert_eq!(libc::mkfifo(name("fifo").as_ptr(), 0o644), 0);
-            assert_eq!(libc::mkfifo(name("kinds/fifo").as_ptr(), 0o600), 0);
+            assert_eq!(libc::mkfifo(name("full/fifo").as_ptr(), 0o600), 0);
             // Not everybody may do this.
-            if libc::mknod(name("kinds/device").as_ptr(), libc::S_IFCHR | 0o640, libc::makedev(0x123, 0x45678)) < 0 {
+            if libc::mknod(name("full/device").as_ptr(), libc::S_IFCHR | 0o640, libc::makedev(0x123, 0x45678)) < 0 {
                 symlink("/dev/null", kinds.join("device"))?;
             }
         }
@@ -206,7 +207,7 @@ pub fn open_count() -> usize {
 }
 
 /// How many threads of the library's there are.
-fn worker_count() -> usize {
+pub fn worker_count() -> usize {
     let tasks = fs::read_dir("/proc/self/task").expect("/proc").flatten();
     tasks.filter(|task| fs::read(task.path().join("comm")).is_ok_and(|name| name.starts_with(b"ioq-"))).count()
 }
@@ -218,11 +219,6 @@ pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(30), "{what}");
         thread::yield_now();
     }
-}
-
-/// Threads that were waited for may be seen for a moment longer.
-pub fn await_no_worker() {
-    await_that("a thread that never ends", || worker_count() == 0);
 }
 
 fn negated(ret: c_int) -> c_int {

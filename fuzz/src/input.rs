@@ -43,6 +43,8 @@ impl Depth {
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Threads {
+    /// What a queue without workers does is known exactly.
+    None,
     /// 0 to 8.
     Few(u8),
     /// More than ever start.
@@ -53,6 +55,7 @@ pub enum Threads {
 impl Threads {
     pub fn value(self) -> usize {
         match self {
+            Threads::None => 0,
             Threads::Few(n) => usize::from(n % 9),
             Threads::Many(n) => n.into(),
             Threads::Absurd(n) => absurd(n),
@@ -153,6 +156,12 @@ pub enum Step {
     /// As `Drain`, without ever waiting.
     Poll {
         queue: Queue,
+    },
+    /// So many no-ops, from submission to freeing, but for each `keep`-th: blocks are used again, and some are not.
+    Round {
+        queue: Queue,
+        count: u8,
+        keep: u8,
     },
     Free {
         queue: Queue,

@@ -280,12 +280,27 @@ impl Queue {
     pub fn free(&mut self, which: u8) {
         if !self.held.is_empty() {
             let held = self.held.swap_remove(usize::from(which) % self.held.len());
-            held.check();
-            // SAFETY: popped from this queue, and not freed yet: ours, whatever we write to it.
-            unsafe {
-                ptr::write_bytes(held.ent, 0xEE, 1);
-                ioq_free(self.ioq, held.ent);
+            self.free_held(held);
+        }
+    }
+
+    /// Frees what is held, but for each `keep`-th.
+    pub fn free_all_but(&mut self, keep: usize) {
+        for (i, held) in std::mem::take(&mut self.held).into_iter().enumerate() {
+            if keep > 0 && i % keep == keep - 1 {
+                self.held.push(held);
+            } else {
+                self.free_held(held);
             }
+        }
+    }
+
+    fn free_held(&self, held: Held) {
+        held.check();
+        // SAFETY: popped from this queue, and not freed yet: ours, whatever we write to it.
+        unsafe {
+            ptr::write_bytes(held.ent, 0xEE, 1);
+            ioq_free(self.ioq, held.ent);
         }
     }
 
