@@ -6,14 +6,13 @@ use crate::input::{Answer, At, Mask, Path};
 use libc::{c_char, c_int, c_uint};
 use std::cell::Cell;
 use std::env;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::process;
 use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
@@ -69,8 +68,13 @@ impl Files {
     }
 
     fn make() -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("ioq-fuzz-{}", process::id()));
-        fs::create_dir(&path)?;
+        let template = env::temp_dir().join("ioq-fuzz-XXXXXX").into_os_string().into_vec();
+        let template = CString::new(template).expect("no NUL").into_raw();
+        // SAFETY: a string of our own, of which only the Xs change.
+        let path = unsafe {
+            assert!(!libc::mkdtemp(template).is_null());
+            PathBuf::from(OsString::from_vec(CString::from_raw(template).into_bytes()))
+        };
         fs::write(path.join("file"), "x")?;
         fs::hard_link(path.join("file"), path.join("hard"))?;
         fs::create_dir(path.join("empty"))?;
