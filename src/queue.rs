@@ -278,7 +278,7 @@ impl Ioq {
             prefetch::entries(&span);
             return Some(span);
         }
-        errno::preserved(|| cancellation::deferred(|| self.wait(caller, block)))
+        errno::preserved(|| self.wait(caller, block))
     }
 
     /// Makes responses, or waits for them.

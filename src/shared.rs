@@ -3,6 +3,7 @@
 use crate::alloc;
 use crate::backend::Backend;
 use crate::block::Span;
+use crate::cancellation;
 use crate::entry::ioq_ent;
 use crate::errno::Errno;
 use crate::exec;
@@ -120,6 +121,10 @@ impl Shared {
         self.pool.hands.of(owner).put(rest);
         if several {
             self.tell_of_hand();
+        }
+        if owner == self.pool.caller_hand() {
+            // The calls that wait are cancellation points, and the caller's thread may be cancelled, as no worker can.
+            return cancellation::deferred(|| self.run_hand(owner, done));
         }
         self.run_hand(owner, done)
     }

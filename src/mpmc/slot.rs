@@ -130,6 +130,7 @@ impl Slot {
         now
     }
 
+    #[inline(always)]
     fn wake_if_blocked(&self, prev: *mut (), waiting: Waiting<'_>) {
         if prev.addr() & BLOCKED != 0 {
             waiting.monitors.wake(waiting.index);
