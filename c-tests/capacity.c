@@ -93,15 +93,15 @@ static void one_place(void) {
 
 // A depth of which only a part is used costs nothing more to use.
 static void deep(void) {
-    struct ioq *ioq = create(1 << 20, 1);
+    struct ioq *ioq = create(1 << 19, 1);
     for (int i = 0; i < 100; ++i) {
         CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0);
     }
-    CHECK_EQ(ioq_capacity(ioq), (1 << 20) - 100);
+    CHECK_EQ(ioq_capacity(ioq), (1 << 19) - 100);
     for (int i = 0; i < 100; ++i) {
         ioq_free(ioq, next(ioq));
     }
-    CHECK_EQ(ioq_capacity(ioq), 1 << 20);
+    CHECK_EQ(ioq_capacity(ioq), 1 << 19);
     ioq_destroy(ioq);
 }
 

@@ -41,6 +41,7 @@ static void again(void) {
 }
 
 int main(void) {
+    need_stacks(THREADS);
     if (statx_refused()) {
         skip("the program's own stat needs statx()");
     }

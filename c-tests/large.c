@@ -52,6 +52,7 @@ static void too_many_threads(void) {
 }
 
 int main(void) {
+    need_address_space(2u << 30);
     ioq_destroy(create(1, 1)); // skips where there are no rings but have to be
     if (wrapped()) {
         skip("a checker has memory of its own");

@@ -181,6 +181,13 @@ static inline void need_stacks(rlim_t count) {
     }
 }
 
+// Call this first in a program that is about queues with so many bytes of slots.
+static inline void need_address_space(rlim_t size) {
+    if (has_limit_below(RLIMIT_AS, size)) {
+        skip("there is no address space for queues as large as these");
+    }
+}
+
 static inline bool backend_is(const char *name) {
     const char *backend = getenv("IOQ_BACKEND");
     return strcmp(backend ? backend : "auto", name) == 0;
