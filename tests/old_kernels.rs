@@ -204,6 +204,8 @@ fn make_image() -> Result<PathBuf, Problem> {
         let program = top.join("tests").join(&name);
         let mut cc = Command::new(env::var_os("CC").unwrap_or("cc".into()));
         cc.args(["-std=c11", "-O1", "-pthread", "-Wl,--as-needed,-rpath,/lib", "-o"]).arg(&program);
+        // Which the C library loads by itself, for threads that end before their time.
+        cc.arg("-Wl,--push-state,--no-as-needed,-lgcc_s,--pop-state");
         cc.arg(root().join("c-tests").join(name).with_extension("c"));
         output(cc.args(pkg_config(&["--cflags", "--libs"]).split_whitespace()))?;
         copy_libraries(&program, &top)?;
