@@ -119,9 +119,59 @@ static void few(void) {
     }
 }
 
+// From now on no descriptor is to be had, or again.
+static void refuse_fds(bool refuse) {
+    static struct rlimit before;
+    if (refuse) {
+        int lowest = dup(root_fd);
+        CHECK(lowest >= 0);
+        close(lowest);
+        CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        struct rlimit limit = {(rlim_t)lowest, before.rlim_max};
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    } else {
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    }
+}
+
+// A caller that leaves everything to rings, as none but IOQ_BACKEND=uring does, goes to sleep while the only worker is
+// still looking for its first request. There are no rings after all, and that request is slow. The worker took it alone,
+// as the last one of a block, and so does not tell anybody of what it has in hand; and the others are in the next block.
+static void alone(void) {
+    if (!backend_is("uring")) {
+        return;
+    }
+    enum { BLOCK = 31, OTHERS = 5 };
+    for (size_t i = 0; i < rounds(200); ++i) {
+        struct ioq *ioq = create(BLOCK + OTHERS, 2);
+        int fd = openat(root_fd, "sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        CHECK(fd >= 0);
+        refuse_fds(true);
+        for (size_t j = 1; j < BLOCK; ++j) {
+            CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0);
+        }
+        take_others(ioq, BLOCK - 1, true);
+
+        struct bfs_dir dir = {.magic = 0};
+        gate_set(true);
+        CHECK_EQ(ioq_opendir(ioq, &dir, fd, NULL, 0, &dir), 0);
+        for (size_t j = 0; j < OTHERS; ++j) {
+            CHECK_EQ(ioq_close(ioq, -1, NULL), 0);
+        }
+        take_others(ioq, OTHERS, true);
+        gate_set(false);
+
+        CHECK_EQ(take(ioq, IOQ_OPENDIR, &dir), 0);
+        CHECK_EQ(bfs_closedir(&dir), 0);
+        ioq_destroy(ioq);
+        refuse_fds(false);
+    }
+}
+
 int main(void) {
     make_tree();
     RUN(one_left);
+    RUN(alone);
     RUN(many);
     RUN(few);
     remove_temp_dir(root, root_fd);
