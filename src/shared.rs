@@ -290,4 +290,23 @@ mod models {
             assert!(seen || !shared.pool.has_idle());
         });
     }
+
+    /// However many open their hands while the caller sleeps, it is told once: the ready queue has no room for more.
+    #[test]
+    fn a_caller_that_sleeps_is_told_once() {
+        loom::model(|| {
+            let shared = Arc::new(Shared::new(2, 2, Backend::Sync).unwrap());
+            shared.caller_sleeps();
+            let owners = [0, 1].map(|owner| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    shared.pool.hands.of(owner).put(Span::labelled(owner + 1, 2));
+                    shared.tell_of_hand();
+                })
+            });
+            owners.into_iter().for_each(|owner| owner.join().unwrap());
+            assert_eq!(shared.ready.try_pop(), Some(Span::LOOK));
+            assert_eq!(shared.ready.try_pop(), None);
+        });
+    }
 }
