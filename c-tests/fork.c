@@ -1,44 +1,12 @@
 // fork() while workers run: a child that leaves, or destroys the queue it cannot use, does not disturb the parent.
 
-#include "test.h"
+#include "busy.h"
 
 #include <features.h>
 #include <ioq/dir.h>
-#include <ioq/stat.h>
 #include <spawn.h>
 
-enum { DEPTH = 256 };
-
 extern char **environ;
-
-static struct ioq *ioq;
-static struct bfs_stat bufs[DEPTH], *unused[DEPTH];
-static size_t nunused, submitted, popped;
-
-static void start(size_t nthreads) {
-    ioq = create(DEPTH, nthreads);
-    submitted = popped = 0;
-    for (nunused = 0; nunused < DEPTH; ++nunused) {
-        unused[nunused] = &bufs[nunused];
-    }
-}
-
-// Keeps the workers busy: fills the queue, and takes some responses out of it.
-static void stir(size_t pops) {
-    while (ioq_capacity(ioq) > 0) {
-        struct bfs_stat *buf = unused[--nunused];
-        CHECK_EQ(ioq_stat(ioq, AT_FDCWD, submitted % 5 ? "/" : "/missing", 0, buf, NULL), 0);
-        ++submitted;
-    }
-    ioq_submit(ioq);
-    for (; pops > 0; --pops) {
-        struct ioq_ent *ent = next(ioq);
-        CHECK_EQ(ent->result, strcmp(ent->stat.path, "/") == 0 ? 0 : -ENOENT);
-        unused[nunused++] = ent->stat.buf;
-        ++popped;
-        ioq_free(ioq, ent);
-    }
-}
 
 static void nothing(void) {
 }
@@ -64,14 +32,10 @@ static void use_another(void) {
 static void with_children(void (*child)(void), size_t nthreads) {
     start(nthreads);
     for (size_t i = 0; i < rounds(60); ++i) {
-        stir(i % 50 + 1);
+        stir(i % 50 + 1, 0);
         CHECK_EQ(in_child(child), 0);
     }
-    for (struct ioq_ent *ent; (ent = ioq_pop(ioq, true)); ++popped) {
-        ioq_free(ioq, ent);
-    }
-    CHECK_EQ(popped, submitted);
-    ioq_destroy(ioq);
+    finish();
 }
 
 static void child_exits(void) {
@@ -148,7 +112,7 @@ static void responses_stay(void) {
 static void other_forks(void) {
     start(4);
     for (size_t i = 0; i < rounds(60); ++i) {
-        stir(20);
+        stir(20, 0);
         pid_t pid;
         int status;
         char *argv[] = {"true", NULL};
@@ -157,7 +121,7 @@ static void other_forks(void) {
         CHECK_EQ(status, 0);
 
 #if __GLIBC_PREREQ(2, 34)
-        stir(20);
+        stir(20, 0);
         pid = _Fork();
         CHECK(pid >= 0);
         if (pid == 0) {

@@ -1,55 +1,20 @@
 // The ways in which a child of fork() may go, while the parent's queue has work in flight: what programs do there before
 // they leave or become another must not disturb the parent, nor hang.
 
-#include "test.h"
+#include "busy.h"
 
 #include <features.h>
-#include <ioq/dir.h>
-#include <ioq/stat.h>
 #include <spawn.h>
-
-enum { DEPTH = 256 };
 
 extern char **environ;
 
-static struct ioq *ioq;
-static struct bfs_stat bufs[DEPTH];
-static size_t submitted, popped;
-
-static void submit_some(size_t count) {
-    for (; count > 0 && ioq_capacity(ioq) > 0; --count) {
-        const char *path = submitted % 5 ? "/" : "/missing";
-        CHECK_EQ(ioq_stat(ioq, AT_FDCWD, path, 0, &bufs[submitted++ % DEPTH], NULL), 0);
-    }
-}
-
-static void pop_some(size_t count) {
-    for (struct ioq_ent *ent; count > 0 && (ent = ioq_pop(ioq, true)); --count) {
-        CHECK_EQ(ent->result, strcmp(ent->stat.path, "/") == 0 ? 0 : -ENOENT);
-        ++popped;
-        ioq_free(ioq, ent);
-    }
-}
-
-// Keeps the workers busy, leaves some requests in the buffer, and others popped in part.
-static void stir(size_t i) {
-    submit_some(DEPTH);
-    ioq_submit(ioq);
-    pop_some(i % 50 + 5);
-    submit_some(i % 5);
-}
-
 static void with_children(void (*child)(void), size_t nthreads) {
-    ioq = create(DEPTH, nthreads);
-    submitted = popped = 0;
+    start(nthreads);
     for (size_t i = 0; i < rounds(40); ++i) {
-        stir(i);
+        stir(i % 50 + 5, i % 5);
         CHECK_EQ(in_child(child), 0);
     }
-    pop_some(SIZE_MAX);
-    CHECK_EQ(popped, submitted);
-    CHECK_EQ(ioq_capacity(ioq), DEPTH);
-    ioq_destroy(ioq);
+    finish();
 }
 
 static void each_way(void (*child)(void)) {
@@ -126,12 +91,11 @@ static void destroy_before_and_after(void) {
 // Children may have children.
 static void grandchild(void) {
     struct ioq *parents = ioq;
-    ioq = create(DEPTH, 2);
+    start(2);
     submit_some(100);
     ioq_submit(ioq);
     CHECK_EQ(in_child(destroy_before_and_after), 0);
-    pop_some(SIZE_MAX);
-    ioq_destroy(ioq);
+    finish();
     ioq_destroy(parents);
 }
 
@@ -151,15 +115,14 @@ static int await_child(pid_t pid) {
 // Children that are no copies, and the fork that runs no handlers. The parent's threads go on meanwhile.
 static void without_a_copy(void) {
     char *argv[] = {"true", NULL};
-    ioq = create(DEPTH, 4);
-    submitted = popped = 0;
+    start(4);
     for (size_t i = 0; i < rounds(40); ++i) {
         pid_t pid;
-        stir(i);
+        stir(i % 50 + 5, i % 5);
         CHECK_EQ(posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ), 0);
         CHECK_EQ(await_child(pid), 0);
 
-        stir(i);
+        stir(i % 50 + 5, i % 5);
         pid = vfork();
         if (pid == 0) {
             execve("/bin/true", argv, environ);
@@ -168,7 +131,7 @@ static void without_a_copy(void) {
         CHECK_EQ(await_child(pid), 0);
 
 #if __GLIBC_PREREQ(2, 34)
-        stir(i);
+        stir(i % 50 + 5, i % 5);
         pid = _Fork();
         if (pid == 0) {
             execve("/bin/true", argv, environ);
@@ -177,18 +140,15 @@ static void without_a_copy(void) {
         CHECK_EQ(await_child(pid), 0);
 #endif
     }
-    pop_some(SIZE_MAX);
-    CHECK_EQ(popped, submitted);
-    ioq_destroy(ioq);
+    finish();
 }
 
 // A child that forgets about the queue, and goes on for longer than the parent's queue lives.
 static void child_outlives_the_queue(void) {
     int fds[2];
     CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
-    ioq = create(DEPTH, 4);
-    submitted = popped = 0;
-    stir(0);
+    start(4);
+    stir(5, 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -197,8 +157,7 @@ static void child_outlives_the_queue(void) {
         ioq_destroy(ioq);
         _exit(0);
     }
-    pop_some(SIZE_MAX);
-    ioq_destroy(ioq);
+    finish();
     await_threads(1);
     CHECK_EQ(write(fds[1], "x", 1), 1);
     CHECK_EQ(await_child(pid), 0);
