@@ -1,11 +1,13 @@
-// Rings that are taken away while they work: the process closes their descriptors, or forbids itself to use them, as one does
-// that enters a sandbox. What was in flight comes back all the same, and the queue goes on by plain calls.
+// Rings that are taken away while they work: the process closes their descriptors, whose numbers become those of other
+// files, or forbids itself to use them, as one does that enters a sandbox. What was in flight comes back all the same,
+// and the queue goes on.
 
 #include "test.h"
 
 #include <ioq/dir.h>
 #include <ioq/stat.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
@@ -33,11 +35,53 @@ static void pop_all(struct ioq *ioq) {
     CHECK(!ioq_pop(ioq, true));
 }
 
+// A ring of the program's.
+static int make_ring(void) {
+    struct io_uring_params params = {0};
+    return (int)syscall(SYS_io_uring_setup, 2, &params);
+}
+
+// Whether threads may know their rings by more than the number of a descriptor (Linux 5.18).
+static bool rings_can_be_registered(void) {
+    int fd = make_ring();
+    struct io_uring_rsrc_update update = {.offset = UINT_MAX, .data = (unsigned int)fd};
+    bool can = syscall(SYS_io_uring_register, fd, IORING_REGISTER_RING_FDS, &update, 1) == 1;
+    if (can) {
+        update.data = 0;
+        CHECK_EQ(syscall(SYS_io_uring_register, fd, IORING_UNREGISTER_RING_FDS, &update, 1), 1);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return can;
+}
+
+// The numbers may soon be those of rings that other workers make.
 static void close_all(void) {
     if (syscall(SYS_close_range, 3, ~0U, 0) != 0) {
         for (int fd = 3; fd < 1024; ++fd) {
             close(fd);
         }
+    }
+}
+
+static void give_numbers_to(int file) {
+    for (int fd = 0; fd < 1024; ++fd) {
+        if (fd != file && fd_is_ring(fd)) {
+            CHECK_EQ(dup3(file, fd, O_CLOEXEC), fd);
+        }
+    }
+}
+
+static void give_numbers_to_a_file(void) {
+    give_numbers_to(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+// One that nothing ever completes in.
+static void give_numbers_to_a_ring(void) {
+    int fd = make_ring();
+    if (fd >= 0) {
+        give_numbers_to(fd);
     }
 }
 
@@ -90,11 +134,14 @@ static void lose_rings_and_destroy(void) {
 int main(void) {
     watchdog();
     ioq_destroy(create(1, 1)); // skips where there are no rings but have to be
-    static void (*const ways_to_take[])(void) = {close_all, forbid};
+    // The rest needs rings that are known by more than their numbers.
+    static void (*const ways_to_take[])(void) = {
+        give_numbers_to_a_file, forbid, close_all, give_numbers_to_a_ring};
+    size_t ways = rings_can_be_registered() ? COUNT(ways_to_take) : 2;
     for (test_way = test_ways; test_way != test_ways + COUNT(test_ways); ++test_way) {
         for (size_t i = 0; i < rounds(40); ++i) {
-            take_away = ways_to_take[i % 2];
-            in_flight = i % 4 < 2;
+            take_away = ways_to_take[i % ways];
+            in_flight = i / ways % 2 == 0;
             CHECK_EQ(in_child(lose_rings), 0);
             CHECK_EQ(in_child(lose_rings_and_destroy), 0);
         }

@@ -85,9 +85,12 @@ void note(enum subject subject, uintptr_t key, int injected);
 
 // Whether the kernel can be made to fail what a ring does.
 bool completions_can_fail(void);
-// A ring's parameters, and its mappings.
+// A ring's parameters, its mappings, and its registration with this thread.
 void ring_made(int fd, const void *params);
 void ring_mapped(int fd, off_t offset, void *address);
+void ring_registered(const void *update);
+// The descriptor of the ring that is entered with these arguments.
+int ring_entered(const long arg[]);
 // Makes some of its next submissions fail.
 void ring_inject(int fd, unsigned count);
 

@@ -20,6 +20,9 @@ static struct {
     struct io_uring_sqe *sqes;
 } rings[1024];
 
+// The ring that this thread has registered.
+static _Thread_local int registered_fd = -1;
+
 bool completions_can_fail(void) {
     struct utsname name;
     unsigned major, minor;
@@ -40,6 +43,14 @@ void ring_mapped(int fd, off_t offset, void *address) {
     } else if (offset == IORING_OFF_SQ_RING) {
         rings[fd].queue = address;
     }
+}
+
+void ring_registered(const void *update) {
+    registered_fd = (int)((const struct io_uring_rsrc_update *)update)->data;
+}
+
+int ring_entered(const long arg[]) {
+    return arg[3] & IORING_ENTER_REGISTERED_RING ? registered_fd : (int)arg[0];
 }
 
 // Whether a ring may mean by this that it is not allowed or not able to do such a thing. The library finds out.

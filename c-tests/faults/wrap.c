@@ -5,6 +5,7 @@
 #include "inject.h"
 #include "wrap.h"
 #include <linux/futex.h>
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -217,7 +218,7 @@ static long do_syscall(long number, ...) {
             }
         }
         if (!error && completions_can_fail()) {
-            ring_inject((int)arg[0], (unsigned)arg[1]);
+            ring_inject(ring_entered(arg), (unsigned)arg[1]);
         }
         break;
     case SYS_io_uring_register:
@@ -241,6 +242,8 @@ static long do_syscall(long number, ...) {
     long ret = error ? failed(error) : syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
     if (number == SYS_io_uring_setup && ret >= 0) {
         ring_made((int)ret, (const void *)arg[1]);
+    } else if (number == SYS_io_uring_register && arg[1] == IORING_REGISTER_RING_FDS && ret == 1) {
+        ring_registered((const void *)arg[2]);
     }
     return ret;
 }

@@ -12,6 +12,7 @@
 
 static unsigned int known_flags(void) {
     return (script.version >= 0x0505 ? IORING_SETUP_CQSIZE : 0) | (script.version >= 0x0506 ? IORING_SETUP_CLAMP : 0)
+        | (script.version >= 0x050a ? IORING_SETUP_R_DISABLED : 0)
         | (script.version >= 0x0512 ? IORING_SETUP_SUBMIT_ALL : 0)
         | (script.version >= 0x0513 ? IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG : 0)
         | (script.version >= 0x0600 ? IORING_SETUP_SINGLE_ISSUER : 0)
@@ -109,6 +110,44 @@ static void tear_down(struct ring *ring) {
     free(ring);
 }
 
+// io_uring_register()
+
+static int register_ring(struct ring *ring, struct io_uring_rsrc_update *update) {
+    if (script.version < 0x0512) {
+        return -EINVAL;
+    } else if (registered_ring(REGISTERED) || update->data != (unsigned int)ring->fd) {
+        VIOLATED("ring %u was registered as another, or twice", ring->number);
+    }
+    ring->registered = true;
+    update->offset = REGISTERED;
+    return 1;
+}
+
+static int enable(struct ring *ring) {
+    if (!(ring->flags & IORING_SETUP_R_DISABLED)) {
+        return -EBADFD;
+    }
+    ring->flags &= ~(unsigned int)IORING_SETUP_R_DISABLED;
+    return 0;
+}
+
+static int call_register(struct ring *ring, unsigned int op, void *arg) {
+    int error = rule(KERNEL_REGISTER_FAILS, ring, ring->registers++, 0, 0);
+    if (error) {
+        return -error;
+    } else if (ring->issuer != gettid()) {
+        return -EEXIST;
+    }
+    switch (op) {
+    case IORING_REGISTER_RING_FDS:
+        return register_ring(ring, arg);
+    case IORING_REGISTER_ENABLE_RINGS:
+        return enable(ring);
+    default:
+        return -EINVAL;
+    }
+}
+
 // io_uring_enter()
 
 static void check_submission(const struct ring *ring, const struct io_uring_sqe *sqe) {
@@ -167,6 +206,9 @@ static int wait_for(struct ring *ring, unsigned int wanted, bool interrupted) {
 
 static int enter(struct ring *ring, unsigned int count, unsigned int wanted, unsigned int flags) {
     unsigned int call = ring->calls++;
+    if (ring->flags & IORING_SETUP_R_DISABLED) {
+        VIOLATED("ring %u is entered, but disabled", ring->number);
+    }
     int error = rule(KERNEL_ENTER_FAILS, ring, call, 0, 0);
     ++counts.enters;
     pthread_cond_broadcast(&changed); // some may be held no longer
@@ -222,13 +264,14 @@ long syscall(long number, ...) {
 
     pthread_mutex_lock(&lock);
     int result = -EBADF;
-    struct ring *ring = running ? ring_of((int)args[0]) : NULL;
+    bool registered = number == SYS_io_uring_enter && args[3] & IORING_ENTER_REGISTERED_RING;
+    struct ring *ring = registered ? registered_ring((unsigned int)args[0]) : ring_of((int)args[0]);
     if (!running) {
         result = -ENOSYS;
     } else if (number == SYS_io_uring_setup) {
         result = setup((unsigned int)args[0], (struct io_uring_params *)args[1]);
     } else if (ring && number == SYS_io_uring_register) {
-        result = -EINVAL;
+        result = call_register(ring, (unsigned int)args[1], (void *)args[2]);
     } else if (ring) {
         if (script.entered) {
             unsigned int call = ring->calls;

@@ -41,6 +41,8 @@ enum kernel_event {
     KERNEL_NOTHING,
     KERNEL_SETUP_FAILS,  // io_uring_setup() fails with errno `value`. Counts calls of all rings.
     KERNEL_MAPS_NOTHING, // It gives a descriptor that cannot be mapped. Counts the same.
+    KERNEL_REGISTER_FAILS, // io_uring_register() fails with errno `value`. Counts a ring's calls: first it is registered,
+                         // then enabled.
     KERNEL_ENTER_FAILS,  // io_uring_enter() fails with errno `value`. This and the next three count a ring's calls.
     KERNEL_SUBMIT_FAILS, // The same if there is something to submit; waiting alone works.
     KERNEL_TAKES,        // At most `value` submissions are taken.
@@ -80,7 +82,8 @@ enum kernel_order { KERNEL_FORWARD, KERNEL_REVERSE, KERNEL_RANDOM };
 struct kernel_script {
     // The first rule that applies to an event counts.
     struct kernel_rule rules[KERNEL_RULES];
-    // The Linux version, as 0x0501 for 5.1, that setup knows the flags and features of; 0 for 6.1.
+    // The Linux version, as 0x0501 for 5.1, that setup knows the flags and features of; 0 for 6.1. Since 5.18 rings can
+    // be registered.
     unsigned int version;
     enum kernel_order order;
     // A completion call posts so many at most.

@@ -100,7 +100,7 @@ static struct kernel_script make_script(void) {
     }
     if (below(4) == 0) {
         script.rules[rules++] = (struct kernel_rule){
-            KERNEL_SETUP_FAILS, .value = one_of(errors, COUNT(errors)), .from = 3 + below(4), .count = below(3)};
+            KERNEL_SETUP_FAILS, .value = one_of(errors, COUNT(errors)), .from = 4 + below(4), .count = below(3)};
     }
     return script;
 }

@@ -35,9 +35,10 @@ struct ring {
     int fd;
     unsigned int flags, entries;
     pid_t issuer;
+    bool registered; // with its issuer
     char *sq, *cq, *sqes; // mappings
     struct request requests[ENTRIES];
-    unsigned int in_flight, calls, taken;
+    unsigned int in_flight, registers, calls, taken;
     pthread_t thread; // where completions come from outside
     bool closing;
 };
@@ -104,6 +105,18 @@ static int rule(enum kernel_event event, const struct ring *ring, unsigned int n
         }
     }
     return otherwise;
+}
+
+// The number that every thread's registered ring has. No thread has two.
+enum { REGISTERED = 7 };
+
+static struct ring *registered_ring(unsigned int number) {
+    for (size_t i = 0; i < RINGS; ++i) {
+        if (rings[i] && rings[i]->registered && rings[i]->issuer == gettid() && number == REGISTERED) {
+            return rings[i];
+        }
+    }
+    return NULL;
 }
 
 static struct ring *ring_of(int fd) {

@@ -31,7 +31,18 @@ static const struct scripted scripts[] = {
     {"linux-5.4", .script = {.version = 0x0504}},
     {"linux-5.6", .script = {.version = 0x0506}},
     {"linux-5.18", .script = {.version = 0x0512}},
+    {"linux-5.19", .script = {.version = 0x0513}},
     {"linux-6.0", .script = {.version = 0x0600}},
+
+    // Registering and enabling. A ring whose number is free or somebody else's is not to be used.
+    {"register-refused", RULES(ALWAYS(KERNEL_REGISTER_FAILS, EPERM))},
+    {"register-refused-to-the-second-worker", RULES({KERNEL_REGISTER_FAILS, .value = EOPNOTSUPP, .ring = 3})},
+    {"registering-fails-enomem", RULES({KERNEL_REGISTER_FAILS, .value = ENOMEM, .count = 1})},
+    {"registering-fails-ebadf", RULES({KERNEL_REGISTER_FAILS, .value = EBADF, .count = 1}), .unused = true},
+    {"registering-fails-eexist", RULES({KERNEL_REGISTER_FAILS, .value = EEXIST, .count = 1}), .unused = true},
+    {"enabling-fails-ebadfd", RULES({KERNEL_REGISTER_FAILS, .value = EBADFD, .from = 1}), .unused = true},
+    {"enabling-fails-ebadfd-for-the-second-worker",
+        RULES({KERNEL_REGISTER_FAILS, .value = EBADFD, .from = 1, .ring = 3})},
 
     // Short submissions.
     {"takes-one", RULES(ALWAYS(KERNEL_TAKES, 1))},

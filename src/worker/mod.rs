@@ -4,6 +4,7 @@ mod flight;
 mod ring;
 #[cfg_attr(any(ioq_loom, ioq_shuttle), path = "model_thread.rs")]
 mod thread;
+mod uring;
 
 use crate::block::{BLOCK_ENTRIES, Span};
 use crate::errno::Errno;

@@ -9,6 +9,7 @@
 //!   all, the ring is given up, and what it has not seen goes back to the others, to be run by plain calls.
 
 use super::flight::{Flights, Recalled};
+use super::uring::{self, Uring};
 use crate::block::Span;
 use crate::errno::Errno;
 use crate::hand::Hand;
@@ -17,8 +18,7 @@ use crate::pool::Member;
 use crate::processors;
 use crate::shared::{Counters, DELIVER_AFTER, Shared};
 use crate::sync::Instant;
-use io_uring::{IoUring, cqueue, squeue};
-use std::io;
+use io_uring::squeue;
 use std::time::Duration;
 
 /// Submissions in flight at most. A page of them; the kernel makes the completion queue twice as large.
@@ -28,37 +28,14 @@ const ENTRIES: u32 = 64;
 const PATIENCE: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The setups to try, the best first. Each is one that some kernel was the first to know: 6.0, 5.18, 5.1.
-///
-/// Not `DEFER_TASKRUN`, which spares no time that could be measured here: completions would come through
-/// `io_uring_enter()` alone, and a program that takes that call from itself, with a filter for its system calls, would
-/// wait for ever for what is in flight.
-const SETUPS: [fn(&mut io_uring::Builder) -> &mut io_uring::Builder; 3] =
-    [|b| b.setup_submit_all().setup_single_issuer().setup_coop_taskrun(), |b| b.setup_submit_all(), |b| b];
-
-/// Makes a ring, with what the kernel knows of the features that help.
-fn make_ring() -> Result<IoUring, Errno> {
-    let mut error = Errno(libc::ENOSYS);
-    for setup in SETUPS {
-        match setup(&mut IoUring::<squeue::Entry, cqueue::Entry>::builder()).build(ENTRIES) {
-            Ok(ring) => return Ok(ring),
-            Err(e) => error = Errno(e.raw_os_error().unwrap_or(libc::ENOSYS)),
-        }
-        if error != Errno(libc::EINVAL) {
-            break;
-        }
-    }
-    Err(error)
-}
-
 /// Whether a ring can be had.
 pub fn check_available() -> Result<(), Errno> {
-    make_ring().map(drop)
+    uring::check_available(ENTRIES)
 }
 
 /// A worker's ring, and what is in its hands.
 pub struct Ring {
-    ring: IoUring,
+    uring: Uring,
     flights: Flights,
 }
 
@@ -66,24 +43,18 @@ impl Ring {
     /// Makes a ring for this thread.
     pub fn new() -> Result<Self, Errno> {
         let flights = Flights::new(ENTRIES as usize)?;
-        let ring = make_ring()?;
+        let uring = Uring::new(ENTRIES)?;
         // The kernel's own workers are per thread and per ring here. The default, four for each processor, is for
-        // programs with one ring. An error means an old kernel, which has its own ideas.
-        let workers = processors::count() as u32;
-        let _ = ring.submitter().register_iowq_max_workers(&mut [workers.max(4), 0]);
-        Ok(Self { ring, flights })
+        // programs with one ring.
+        uring.limit_workers((processors::count() as u32).max(4));
+        Ok(Self { uring, flights })
     }
 
     /// Adds a submission that `flights` made.
     fn push(&mut self, submission: &squeue::Entry) {
         // SAFETY: what the submission points to stays valid until its completion was seen: the path and the caller's
         // buffers by the contract of `ioq.h`, the statx buffer in its flight.
-        let pushed = unsafe { self.ring.submission().push(submission) };
-        pushed.expect("there are as many submission queue entries as flights");
-    }
-
-    fn next_completion(&mut self) -> Option<cqueue::Entry> {
-        self.ring.completion().next()
+        unsafe { self.uring.push(submission) };
     }
 }
 
@@ -172,8 +143,9 @@ impl<'a> Session<'a> {
     /// Sends the submissions so far, for the kernel to work on while this thread does something else. Should it not take
     /// them, `enter` sends them again.
     fn send_off(&mut self) {
-        if !self.ring.ring.submission().is_empty() {
-            let _ = self.ring.ring.submit();
+        let unsent = self.ring.uring.unsent();
+        if unsent > 0 {
+            let _ = self.ring.uring.enter(unsent, 0);
         }
     }
 
@@ -223,38 +195,28 @@ impl<'a> Session<'a> {
     fn enter(&mut self) {
         let mut patience = PATIENCE;
         loop {
-            let (unsent, waiting) = {
-                let mut ring = self.ring.ring.submission();
-                ring.sync();
-                (ring.len(), self.ring.flights.len() - ring.len())
-            };
-            let want = if self.ring.ring.completion().is_empty() { 1 } else { 0 };
-            let result = self.ring.ring.submit_and_wait(want);
-            match &result {
-                Ok(sent) if *sent > 0 || unsent == 0 => return,
-                Err(e) if e.raw_os_error() == Some(libc::EINTR) => return,
-                _ if !self.ring.ring.completion().is_empty() => return,
+            let unsent = self.ring.uring.unsent();
+            let waiting = self.ring.flights.len() - unsent;
+            let want = if self.ring.uring.has_completion() { 0 } else { 1 };
+            let result = self.ring.uring.enter(unsent, want);
+            match result {
+                Ok(sent) if sent > 0 || unsent == 0 => return,
+                Err(Errno(libc::EINTR)) => return,
+                _ if self.ring.uring.has_completion() => return,
                 _ if waiting > 0 => {
                     // Too much in flight for the kernel. Wait until there is less.
-                    if self.await_completion().is_ok() {
+                    if self.ring.uring.enter(0, 1).is_ok() {
                         return;
                     }
                     std::thread::sleep(PAUSE);
                 }
-                _ if patience > 0 && may_pass(&result) => {
+                _ if patience > 0 && may_pass(result) => {
                     patience -= 1;
                     std::thread::sleep(PAUSE);
                 }
                 _ => return self.give_up(unsent),
             }
         }
-    }
-
-    /// Waits for a completion without sending anything.
-    fn await_completion(&self) -> io::Result<usize> {
-        const GETEVENTS: u32 = 1;
-        // SAFETY: no signal mask, and nothing submitted.
-        unsafe { self.ring.ring.submitter().enter::<libc::sigset_t>(0, 1, GETEVENTS, None) }
     }
 
     /// The kernel takes no submissions, and has none. All of them become pending again, lest one that hangs hold up the
@@ -277,7 +239,7 @@ impl<'a> Session<'a> {
     fn reap(&mut self) {
         let mut long = [(0, 0); ENTRIES as usize];
         let mut count = 0;
-        while let Some(completion) = self.ring.next_completion() {
+        while let Some(completion) = self.ring.uring.next_completion() {
             let (place, result) = (completion.user_data(), completion.result());
             if self.ring.flights.is_long(place, result) {
                 long[count] = (place, result);
@@ -307,9 +269,8 @@ impl<'a> Session<'a> {
 }
 
 /// Whether the kernel, which did not take anything, may do so later: it is short of something.
-fn may_pass(result: &io::Result<usize>) -> bool {
-    let error = result.as_ref().err().and_then(io::Error::raw_os_error);
-    matches!(error, None | Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
+fn may_pass(result: Result<usize, Errno>) -> bool {
+    matches!(result, Ok(_) | Err(Errno(libc::EAGAIN | libc::EBUSY | libc::ENOMEM)))
 }
 
 /// Finished requests, collected to be delivered together.
