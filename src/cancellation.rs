@@ -14,8 +14,9 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-/// Runs `f`. If this thread is cancelled meanwhile, that waits for the program's next cancellation point.
-pub fn deferred<R>(f: impl FnOnce() -> R) -> R {
+/// Runs `f` with cancellation disabled. If this thread is cancelled meanwhile, that takes effect at the program's next
+/// cancellation point.
+pub fn disabled<R>(f: impl FnOnce() -> R) -> R {
     let mut state = 0;
     // SAFETY: a valid state, and a place for the one before.
     unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut state) };

@@ -26,10 +26,20 @@ pub fn negated(ret: c_int) -> c_int {
     if ret >= 0 { ret } else { -Errno::last().0 }
 }
 
+/// A Rust result as this library's: 0, or the negated `errno`.
+pub fn negated_result(result: Result<(), Errno>) -> c_int {
+    result.map_or_else(|e| -e.0, |()| 0)
+}
+
 /// For functions that return 0, or -1 with `errno` set.
 pub fn or_minus_one(result: Result<(), Errno>) -> c_int {
+    number_or_minus_one(result.map(|()| 0))
+}
+
+/// For functions that return a number, or -1 with `errno` set.
+pub fn number_or_minus_one(result: Result<c_int, Errno>) -> c_int {
     match result {
-        Ok(()) => 0,
+        Ok(number) => number,
         Err(e) => {
             set(e.0);
             -1

@@ -110,7 +110,7 @@ impl Ioq {
             return Err(Errno(libc::ENOMEM));
         }
         if backend == Backend::Uring && nthreads > 0 {
-            cancellation::deferred(worker::check_ring)?;
+            cancellation::disabled(worker::check_ring)?;
         }
         let caller = Caller {
             arena: Arena::new(),
@@ -197,7 +197,7 @@ impl Ioq {
 
     /// Starts another worker if there is work that nobody has come to.
     fn start_for_pending(&self, caller: &mut Caller) {
-        if caller.threads.len() < caller.threads.capacity() && self.shared.pending.has_spans() {
+        if caller.threads.len() < caller.jobs.len() && self.shared.pending.has_spans() {
             self.start_worker(caller);
         }
     }
@@ -206,7 +206,7 @@ impl Ioq {
     /// sleep, and nobody else can start them when that one hangs.
     fn start_for_backlog(&self, caller: &mut Caller) {
         for _ in 1..self.shared.pending.len() {
-            if caller.threads.len() == caller.threads.capacity() || caller.alone {
+            if caller.threads.len() == caller.jobs.len() || caller.alone {
                 return;
             }
             let Some(member) = self.shared.pool.start_beside() else { return };
@@ -216,7 +216,7 @@ impl Ioq {
 
     /// Starts another worker, unless one is idle, or was started and has found no work yet.
     fn start_worker(&self, caller: &mut Caller) {
-        if caller.threads.len() == caller.threads.capacity() || caller.alone {
+        if caller.threads.len() == caller.jobs.len() || caller.alone {
             return;
         }
         if let Some(member) = self.shared.pool.start() {
@@ -429,7 +429,7 @@ impl Ioq {
         unsafe {
             // A child of fork() has no workers to talk to, and cannot trust any lock that they might have held.
             if ioq.as_ref().caller().pid == libc::getpid() {
-                cancellation::deferred(|| ioq.as_ref().finish());
+                cancellation::disabled(|| ioq.as_ref().finish());
             }
             alloc::unbox(ioq);
         }

@@ -60,7 +60,7 @@ impl Shared {
     pub fn new(depth: usize, nthreads: usize, backend: Backend) -> Result<Self, Errno> {
         let processors = processors::count();
         let spins = if processors == 1 { 0 } else { SPINS };
-        // A user who insists on io_uring has workers that wait for it.
+        // With `IOQ_BACKEND=uring`, workers wait for completions and use no processor meanwhile: all may be at work.
         let room = if backend == Backend::Uring { nthreads } else { (processors - 1).max(1) };
         let counters = |_| CachePadded(Counters { ring: AtomicU64::new(0), plain: AtomicU64::new(0) });
         // Each span has at least one request, so there is a slot for each span, and for what comes beside them: nobody
@@ -124,7 +124,7 @@ impl Shared {
         }
         if owner == self.pool.caller_hand() {
             // The calls that wait are cancellation points, and the caller's thread may be cancelled, as no worker can.
-            return cancellation::deferred(|| self.run_hand(owner, done));
+            return cancellation::disabled(|| self.run_hand(owner, done));
         }
         self.run_hand(owner, done)
     }

@@ -11,8 +11,9 @@
  *     }
  *     free(dir);
  *
- * ioq_opendir() and ioq_closedir() do the same in the background. A directory is used by one thread at a time, and is lost
- * if that thread is cancelled (pthread_cancel()) in one of these functions.
+ * ioq_opendir() and ioq_closedir() do the same in the background. A directory is used by one thread at a time. If
+ * that is cancelled (pthread_cancel()) in one of these functions, the directory is in no defined state any more, and its
+ * descriptor may be left open.
  *
  * Generated from the Rust source: edit that, then run `make headers`.
  */
@@ -95,7 +96,7 @@ struct bfs_dir *bfs_allocdir(void);
  * - at_fd: the directory that at_path is relative to, or AT_FDCWD.
  * - at_path: the path; NULL opens at_fd itself. The descriptor then belongs to dir, which closes it, and the
  *   entries are those from its current position on. Whether it is a directory is found out on reading.
- * - flags: enum bfs_dir_flags, or 0.
+ * - flags: enum bfs_dir_flags, or 0. Other bits are ignored.
  *
  * Returns:
  * 0, or -1 with errno set, in which case dir is still not open, and at_fd still the caller's:
@@ -107,7 +108,7 @@ struct bfs_dir *bfs_allocdir(void);
 int bfs_opendir(struct bfs_dir *dir, int at_fd, const char *at_path, unsigned int flags);
 
 /**
- * The descriptor of an open directory, which keeps it.
+ * The descriptor of an open directory, which still owns it: it is not to be closed.
  *
  * Returns:
  * The descriptor, or -1 with errno set to EBADF if dir is not open, or to EINVAL if it is NULL.
@@ -118,7 +119,8 @@ int bfs_dirfd(const struct bfs_dir *dir);
  * Do the reading that the next bfs_readdir() needs, so that it need not wait.
  *
  * Returns:
- * 1 if something was read that is still to be listed, 0 at the end of the directory, or -1 with errno set:
+ * 1 if entries were read ahead, perhaps only such as bfs_readdir() leaves out; 0 at the end of the directory; or -1
+ * with errno set:
  * - EINVAL: dir is NULL.
  * - what getdents64(2) fails with, such as ENOTDIR, EBADF if dir is not open, ENOENT if the directory was
  *   removed since it was opened, or EIO. Not EINTR: the call is repeated if a signal interrupts it.
@@ -156,7 +158,7 @@ int bfs_closedir(struct bfs_dir *dir);
  * Take the descriptor out of an open directory.
  *
  * The directory is not open any more then, but can be opened again. Its memory stays the caller's. What was read ahead
- * is lost.
+ * is lost: the descriptor's position is behind it.
  *
  * Returns:
  * The descriptor, which the caller closes, or -1 with errno set to EBADF if dir is not open, or to EINVAL if it

@@ -11,7 +11,7 @@ mod stream;
 pub use stream::{close, open, poll, unwrap};
 
 use crate::entry::bfs_dir;
-use crate::errno::{self, Errno};
+use crate::errno;
 use libc::{c_char, c_int, c_uint};
 
 /// The type of a file.
@@ -93,7 +93,7 @@ pub extern "C" fn bfs_allocdir() -> *mut bfs_dir {
 /// - `at_fd`: the directory that `at_path` is relative to, or `AT_FDCWD`.
 /// - `at_path`: the path; NULL opens `at_fd` itself. The descriptor then belongs to `dir`, which closes it, and the
 ///   entries are those from its current position on. Whether it is a directory is found out on reading.
-/// - `flags`: `enum bfs_dir_flags`, or 0.
+/// - `flags`: `enum bfs_dir_flags`, or 0. Other bits are ignored.
 ///
 /// # Returns
 ///
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn bfs_opendir(dir: *mut bfs_dir, at_fd: c_int, at_path: *
     errno::or_minus_one(unsafe { stream::open(dir, at_fd, at_path, flags) })
 }
 
-/// The descriptor of an open directory, which keeps it.
+/// The descriptor of an open directory, which still owns it: it is not to be closed.
 ///
 /// # Returns
 ///
@@ -125,14 +125,15 @@ pub unsafe extern "C" fn bfs_opendir(dir: *mut bfs_dir, at_fd: c_int, at_path: *
 #[cfg_attr(not(feature = "static"), unsafe(no_mangle))]
 pub unsafe extern "C" fn bfs_dirfd(dir: *const bfs_dir) -> c_int {
     // SAFETY: passed on to the caller.
-    or_minus_one(unsafe { stream::fd(dir) })
+    errno::number_or_minus_one(unsafe { stream::fd(dir) })
 }
 
 /// Do the reading that the next `bfs_readdir()` needs, so that it need not wait.
 ///
 /// # Returns
 ///
-/// 1 if something was read that is still to be listed, 0 at the end of the directory, or -1 with `errno` set:
+/// 1 if entries were read ahead, perhaps only such as `bfs_readdir()` leaves out; 0 at the end of the directory; or -1
+/// with `errno` set:
 ///
 /// - `EINVAL`: `dir` is NULL.
 /// - what `getdents64(2)` fails with, such as `ENOTDIR`, `EBADF` if `dir` is not open, `ENOENT` if the directory was
@@ -144,7 +145,7 @@ pub unsafe extern "C" fn bfs_dirfd(dir: *const bfs_dir) -> c_int {
 #[cfg_attr(not(feature = "static"), unsafe(no_mangle))]
 pub unsafe extern "C" fn bfs_polldir(dir: *mut bfs_dir) -> c_int {
     // SAFETY: passed on to the caller.
-    or_minus_one(unsafe { stream::poll(dir) }.map(c_int::from))
+    errno::number_or_minus_one(unsafe { stream::poll(dir) }.map(c_int::from))
 }
 
 /// Read the next entry of a directory, in the order of the file system.
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn bfs_polldir(dir: *mut bfs_dir) -> c_int {
 #[cfg_attr(not(feature = "static"), unsafe(no_mangle))]
 pub unsafe extern "C" fn bfs_readdir(dir: *mut bfs_dir, de: *mut bfs_dirent) -> c_int {
     // SAFETY: passed on to the caller.
-    or_minus_one(unsafe { stream::read(dir) }.map(|entry| match entry {
+    errno::number_or_minus_one(unsafe { stream::read(dir) }.map(|entry| match entry {
         Some(entry) => {
             if !de.is_null() {
                 // SAFETY: not NULL, so valid for writes.
@@ -203,7 +204,7 @@ pub unsafe extern "C" fn bfs_closedir(dir: *mut bfs_dir) -> c_int {
 /// Take the descriptor out of an open directory.
 ///
 /// The directory is not open any more then, but can be opened again. Its memory stays the caller's. What was read ahead
-/// is lost.
+/// is lost: the descriptor's position is behind it.
 ///
 /// # Returns
 ///
@@ -216,12 +217,7 @@ pub unsafe extern "C" fn bfs_closedir(dir: *mut bfs_dir) -> c_int {
 #[cfg_attr(not(feature = "static"), unsafe(no_mangle))]
 pub unsafe extern "C" fn bfs_unwrapdir(dir: *mut bfs_dir) -> c_int {
     // SAFETY: passed on to the caller.
-    or_minus_one(unsafe { stream::unwrap(dir) })
-}
-
-/// For functions that return a number, or -1 with `errno` set.
-fn or_minus_one(result: Result<c_int, Errno>) -> c_int {
-    result.unwrap_or_else(|e| errno::or_minus_one(Err(e)))
+    errno::number_or_minus_one(unsafe { stream::unwrap(dir) })
 }
 
 #[cfg(test)]

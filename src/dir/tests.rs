@@ -2,6 +2,7 @@
 
 use super::bfs_dir_flags::BFS_DIR_WHITEOUTS;
 use super::*;
+use crate::errno::Errno;
 use libc::{AT_FDCWD, EBADF, EINVAL, ENOENT, ENOTDIR};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};

@@ -14,7 +14,7 @@
 //! - `link`, in the static library (feature `static`), leaves the choice to the linker of the program.
 
 use crate::entry::{bfs_dir, bfs_stat};
-use crate::errno::negated;
+use crate::errno::{negated, negated_result};
 use crate::{dir, stat};
 use libc::{c_char, c_int, c_uint, c_void};
 use std::mem::transmute;
@@ -255,11 +255,6 @@ impl StatOps {
             }
         }
     }
-}
-
-/// The library's own functions as C's: 0 or a negated `errno`.
-fn negated_result(result: Result<(), crate::errno::Errno>) -> c_int {
-    result.map_or_else(|e| -e.0, |()| 0)
 }
 
 #[cfg(test)]

@@ -84,11 +84,15 @@ impl Idle {
         if !self.is_startable() {
             return None;
         }
+        self.searching = true;
+        Some(self.add())
+    }
+
+    fn add(&mut self) -> usize {
         let index = self.started;
         self.started += 1;
         self.present += 1;
-        self.searching = true;
-        Some(index)
+        index
     }
 
     /// Adds a worker though somebody searches, if there is room. Returns its number, and whether it is to search.
@@ -99,10 +103,7 @@ impl Idle {
         if self.stopped || !self.parked.is_empty() || self.started == self.limit || !self.has_room() {
             return None;
         }
-        let index = self.started;
-        self.started += 1;
-        self.present += 1;
-        Some((index, false))
+        Some((self.add(), false))
     }
 
     /// The worker that was added last could not be started, whether it was `searching` or not.
