@@ -1,7 +1,7 @@
 # make                      build/libioq.so, build/libioq.a and build/ioq-du
 # make run DIR=/usr         disk usage of DIR, through the library
 # make test                 the tests that are done in some minutes each, after installing the tools that this machine lacks
-# make install, uninstall   with PREFIX, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
+# make install, uninstall   with PREFIX, BINDIR, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 #

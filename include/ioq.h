@@ -15,8 +15,18 @@
  *     }
  *     ioq_destroy(ioq);
  *
- * The directories and stats are those of the program, if it defines bfs_opendir() and bfs_closedir(), or bfs_stat().
- * Otherwise they are those of <ioq/dir.h> and <ioq/stat.h>.
+ * The directories are those of the program, if it defines bfs_opendir() and bfs_closedir(), and the stats, if it defines
+ * bfs_stat(). Otherwise they are those of <ioq/dir.h> and <ioq/stat.h>. A program's own functions
+ *
+ * - have the types that are declared there, and return -1 with errno set on failure;
+ * - are looked up once, by the first ioq_create(). What is missing of bfs_polldir(), bfs_unwrapdir(), bfs_statx_flags(),
+ *   bfs_statx_mask() and bfs_statx_convert() is done without, and never replaced by the library's;
+ * - are called from worker threads, several at once, with all signals blocked and 1 MiB of stack, and from the thread that
+ *   pops or destroys. If bfs_opendir() or bfs_stat() fails with EINTR, it is called again;
+ * - may be bypassed: statx(2) through a ring, with bfs_statx_flags(), bfs_statx_mask() and bfs_statx_convert(), in place of
+ *   bfs_stat(); openat(2) through a ring and bfs_opendir() with NULL and its descriptor, in place of bfs_opendir() with a
+ *   path; bfs_unwrapdir() and close(2) in place of bfs_closedir(). So bfs_opendir() must take a descriptor, and leave it
+ *   open if it fails.
  *
  * Generated from the Rust source: edit that, then run `make headers`.
  */
@@ -138,7 +148,7 @@ struct ioq_ent {
 
 /** How the requests of a queue were run so far. */
 struct ioq_counts {
-    /** By a worker, through its io_uring. */
+    /** By a worker, through its io_uring, with what a ring refused and a plain call then did. */
     uint64_t ring;
     /** By a worker, with plain system calls. */
     uint64_t worker;
@@ -154,21 +164,22 @@ struct ioq_counts {
  * later, the queue still works: popping runs the requests.
  *
  * The environment variable IOQ_BACKEND chooses how workers run the requests: auto (the default) uses io_uring
- * where it can be had and pays, uring insists on it, sync uses plain system calls alone. It is ignored in
- * set-user-ID programs.
+ * where it can be had and pays, uring insists on it, sync uses plain system calls alone. It is read by each call,
+ * so no other thread may call setenv() meanwhile, and ignored in programs that gain privileges when they are executed
+ * (set-user-ID, set-group-ID, file capabilities).
  *
  * Parameters:
  * - depth: how many requests the queue holds, from submission to ioq_free(); exactly that many, at least 1.
- * - nthreads: the most worker threads to start. With 0, requests run inside the caller's own blocking ioq_pop().
- *   More threads than processors pay where requests wait for something; as long as they do not, one thread less than
- *   there are processors is at work, and at least one.
+ * - nthreads: the most worker threads to start. With 0, requests run inside the caller's own blocking ioq_pop(),
+ *   and nowhere else. While requests wait for something, such as a disk, all workers run, so more than there are
+ *   processors may pay; while they only use the processors, one less than there are runs, but at least one.
  *
  * Returns:
  * The queue, to be destroyed with ioq_destroy(), or NULL with errno set:
  * - EINVAL: depth is 0, or IOQ_BACKEND has an unknown value.
- * - ENOMEM: no memory, or depth or nthreads are too large for any.
- * - EAGAIN: a resource limit forbids it.
- * - with IOQ_BACKEND=uring, whatever io_uring_setup() failed with, such as ENOSYS, EPERM or EMFILE.
+ * - ENOMEM: no memory, or depth or nthreads is larger than any memory could be.
+ * - with IOQ_BACKEND=uring and at least one thread, whatever io_uring_setup(2) failed with, such as ENOSYS,
+ *   EPERM or EMFILE.
  *
  * Threads:
  * A queue is used by one thread at a time; only ioq_cancel() may be called from any thread while another uses the
@@ -177,17 +188,18 @@ struct ioq_counts {
  * ioq-0, ioq-1, …, and block every signal, so that no handler of the program runs on them.
  *
  * Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
- * its credentials as setuid() and the like leave them. What a thread has for itself, after unshare(CLONE_FS) or
- * setfsuid() say, may hold for a request or not.
+ * its credentials as setuid() and the like leave them. What only one thread has, after unshare(CLONE_FS) or
+ * setfsuid(), may or may not apply to a request.
  *
  * Processes:
  * After fork() the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
  * releases the memory and runs nothing; and after _Fork() not even that. Queues that the child creates are like any
  * others. exec and _exit() are fine, and so is exit(), whatever other threads do with their queues meanwhile.
  *
- * The descriptors of rings are close-on-exec, and a child may close them. A process that forbids itself the use of
- * io_uring has its queues go on without. One that closes descriptors which it does not know should destroy its queues
- * before, for they would close those numbers once more, whatever they stand for by then.
+ * The descriptors of rings are close-on-exec. A child of fork() inherits them, and may close them. If a process
+ * forbids itself io_uring later, by a seccomp filter, its queues go on without. A process that is about to close
+ * descriptors which it did not open should destroy its queues first: a queue closes its rings by their numbers, whatever
+ * those stand for by then.
  */
 struct ioq *ioq_create(size_t depth, size_t nthreads);
 
@@ -199,7 +211,7 @@ struct ioq *ioq_create(size_t depth, size_t nthreads);
 size_t ioq_capacity(const struct ioq *ioq);
 
 /**
- * Submit a request that does nothing, for measurements and tests. Its result is 0.
+ * Submit a request that does nothing, for measurements and tests.
  *
  * This and the four functions below put a request into the queue and return at once. Requests are buffered: they
  * reach the workers when enough have come together, and at the latest at the next ioq_submit() or ioq_pop().
@@ -216,6 +228,8 @@ size_t ioq_capacity(const struct ioq *ioq);
  * - EINTR: the queue was cancelled.
  * - ENOMEM: no memory.
  * - EINVAL: ioq is NULL, or type is no enum ioq_nop_type.
+ *
+ * The entry's result is 0, or -EINTR if the queue was cancelled first.
  */
 int ioq_nop(struct ioq *ioq, enum ioq_nop_type type, void *ptr);
 
@@ -243,13 +257,14 @@ int ioq_close(struct ioq *ioq, int fd, void *ptr);
  *   popped. It is open then if and only if the result is 0.
  * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
  * - path: the path, which must stay valid until the entry is popped; NULL opens dfd itself, and the directory
- *   takes the descriptor over.
+ *   takes the descriptor over. If the result is negative, that is still the caller's.
  * - flags: enum bfs_dir_flags.
  * - ptr: anything; it comes back as the entry's ptr.
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if dir is NULL. The entry's result is 0, the negated
- * errno of openat(2), or -EINTR if the queue was cancelled first.
+ * errno of bfs_opendir(), or -EINTR if the queue was cancelled first, and for no other reason: calls that a signal
+ * interrupts are repeated. What bfs_polldir() fails with is left for bfs_readdir() to report.
  */
 int ioq_opendir(struct ioq *ioq, struct bfs_dir *dir, int dfd, const char *path, unsigned int flags, void *ptr);
 
@@ -283,7 +298,7 @@ int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if buf is NULL. The entry's result is 0, the negated
- * errno of statx(2), or -EINTR if the queue was cancelled first.
+ * errno of bfs_stat(), or -EINTR if the queue was cancelled first, and for no other reason.
  */
 int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, struct bfs_stat *buf, void *ptr);
 
@@ -295,7 +310,9 @@ void ioq_submit(struct ioq *ioq);
  *
  * Parameters:
  * - ioq: the queue.
- * - block: whether to wait for a response if none is ready. A caller that would wait may run requests itself.
+ * - block: whether to wait for a response if none is ready. A caller that would wait may run requests itself. In a
+ *   queue with 0 threads that is the only way for them to run, unless the queue was cancelled: a loop of pops that do
+ *   not block would never end.
  *
  * Returns:
  * An entry, which is the caller's until ioq_free(). NULL if every request has been popped already, if none is ready
@@ -303,23 +320,33 @@ void ioq_submit(struct ioq *ioq);
  */
 struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
 
-/** Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL. */
+/**
+ * Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL.
+ *
+ * ent must come from this queue's ioq_pop(), and is not valid any more after this. Entries may be given back in any
+ * order, or kept until ioq_destroy().
+ */
 void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
 
 /**
- * Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too. One that was
- * just popped may be counted a moment later.
+ * Tell how the requests of a queue were run so far.
+ *
+ * Each request is counted once, before its response can be popped; those that were cancelled are counted for whoever
+ * came to them.
  *
  * All zero if ioq is NULL. Ignored if counts is NULL.
  */
 void ioq_count(const struct ioq *ioq, struct ioq_counts *counts);
 
 /**
- * Cancel every request that has not run yet. Ignored if ioq is NULL, and the second time.
+ * Cancel every request that has not run yet. Nothing happens if ioq is NULL or was cancelled before.
  *
- * Later submissions fail with EINTR. Requests in the queue still come back through ioq_pop(): what runs already
- * with its own result, the others with -EINTR, except that ioq_close() and ioq_closedir() run all the same. This
- * function may be called from any thread; it does not wait.
+ * Later submissions fail with EINTR. Requests in the queue still come back through ioq_pop(): what has started with
+ * its own result or with -EINTR, the others with -EINTR, except that ioq_close() and ioq_closedir() run all the
+ * same.
+ *
+ * This function may be called from any thread, but not while or after the queue is destroyed. It does not wait, and
+ * does not interrupt a blocking ioq_pop(), which returns with the next response.
  */
 void ioq_cancel(struct ioq *ioq);
 
@@ -328,7 +355,7 @@ void ioq_cancel(struct ioq *ioq);
  *
  * Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
  * responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
- * buffers and paths are not touched after that.
+ * buffers and paths are not touched after that. In a child of fork(), the descriptors of its parent's rings stay open.
  */
 void ioq_destroy(struct ioq *ioq);
 

@@ -18,24 +18,25 @@ pub type RawNopType = c_uint;
 /// later, the queue still works: popping runs the requests.
 ///
 /// The environment variable `IOQ_BACKEND` chooses how workers run the requests: `auto` (the default) uses io_uring
-/// where it can be had and pays, `uring` insists on it, `sync` uses plain system calls alone. It is ignored in
-/// set-user-ID programs.
+/// where it can be had and pays, `uring` insists on it, `sync` uses plain system calls alone. It is read by each call,
+/// so no other thread may call `setenv()` meanwhile, and ignored in programs that gain privileges when they are executed
+/// (set-user-ID, set-group-ID, file capabilities).
 ///
 /// # Parameters
 ///
 /// - `depth`: how many requests the queue holds, from submission to `ioq_free()`; exactly that many, at least 1.
-/// - `nthreads`: the most worker threads to start. With 0, requests run inside the caller's own blocking `ioq_pop()`.
-///   More threads than processors pay where requests wait for something; as long as they do not, one thread less than
-///   there are processors is at work, and at least one.
+/// - `nthreads`: the most worker threads to start. With 0, requests run inside the caller's own blocking `ioq_pop()`,
+///   and nowhere else. While requests wait for something, such as a disk, all workers run, so more than there are
+///   processors may pay; while they only use the processors, one less than there are runs, but at least one.
 ///
 /// # Returns
 ///
 /// The queue, to be destroyed with `ioq_destroy()`, or NULL with `errno` set:
 ///
 /// - `EINVAL`: `depth` is 0, or `IOQ_BACKEND` has an unknown value.
-/// - `ENOMEM`: no memory, or `depth` or `nthreads` are too large for any.
-/// - `EAGAIN`: a resource limit forbids it.
-/// - with `IOQ_BACKEND=uring`, whatever `io_uring_setup()` failed with, such as `ENOSYS`, `EPERM` or `EMFILE`.
+/// - `ENOMEM`: no memory, or `depth` or `nthreads` is larger than any memory could be.
+/// - with `IOQ_BACKEND=uring` and at least one thread, whatever `io_uring_setup(2)` failed with, such as `ENOSYS`,
+///   `EPERM` or `EMFILE`.
 ///
 /// # Threads
 ///
@@ -45,8 +46,8 @@ pub type RawNopType = c_uint;
 /// `ioq-0`, `ioq-1`, …, and block every signal, so that no handler of the program runs on them.
 ///
 /// Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
-/// its credentials as `setuid()` and the like leave them. What a thread has for itself, after `unshare(CLONE_FS)` or
-/// `setfsuid()` say, may hold for a request or not.
+/// its credentials as `setuid()` and the like leave them. What only one thread has, after `unshare(CLONE_FS)` or
+/// `setfsuid()`, may or may not apply to a request.
 ///
 /// # Processes
 ///
@@ -54,9 +55,10 @@ pub type RawNopType = c_uint;
 /// releases the memory and runs nothing; and after `_Fork()` not even that. Queues that the child creates are like any
 /// others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues meanwhile.
 ///
-/// The descriptors of rings are close-on-exec, and a child may close them. A process that forbids itself the use of
-/// io_uring has its queues go on without. One that closes descriptors which it does not know should destroy its queues
-/// before, for they would close those numbers once more, whatever they stand for by then.
+/// The descriptors of rings are close-on-exec. A child of `fork()` inherits them, and may close them. If a process
+/// forbids itself io_uring later, by a seccomp filter, its queues go on without. A process that is about to close
+/// descriptors which it did not open should destroy its queues first: a queue closes its rings by their numbers, whatever
+/// those stand for by then.
 #[unsafe(no_mangle)]
 pub extern "C" fn ioq_create(depth: usize, nthreads: usize) -> *mut Ioq {
     errno::or_null(Ioq::create(depth, nthreads))
@@ -75,7 +77,7 @@ pub unsafe extern "C" fn ioq_capacity(ioq: *const Ioq) -> usize {
     unsafe { ioq.as_ref().map_or(0, |ioq| ioq.capacity()) }
 }
 
-/// Submit a request that does nothing, for measurements and tests. Its result is 0.
+/// Submit a request that does nothing, for measurements and tests.
 ///
 /// This and the four functions below put a request into the queue and return at once. Requests are buffered: they
 /// reach the workers when enough have come together, and at the latest at the next `ioq_submit()` or `ioq_pop()`.
@@ -95,6 +97,8 @@ pub unsafe extern "C" fn ioq_capacity(ioq: *const Ioq) -> usize {
 /// - `EINTR`: the queue was cancelled.
 /// - `ENOMEM`: no memory.
 /// - `EINVAL`: `ioq` is NULL, or `type` is no `enum ioq_nop_type`.
+///
+/// The entry's result is 0, or `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -142,14 +146,15 @@ pub unsafe extern "C" fn ioq_close(ioq: *mut Ioq, fd: c_int, ptr: *mut c_void) -
 ///   popped. It is open then if and only if the result is 0.
 /// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
 /// - `path`: the path, which must stay valid until the entry is popped; NULL opens `dfd` itself, and the directory
-///   takes the descriptor over.
+///   takes the descriptor over. If the result is negative, that is still the caller's.
 /// - `flags`: `enum bfs_dir_flags`.
 /// - `ptr`: anything; it comes back as the entry's `ptr`.
 ///
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `dir` is NULL. The entry's result is 0, the negated
-/// `errno` of `openat(2)`, or `-EINTR` if the queue was cancelled first.
+/// `errno` of `bfs_opendir()`, or `-EINTR` if the queue was cancelled first, and for no other reason: calls that a signal
+/// interrupts are repeated. What `bfs_polldir()` fails with is left for `bfs_readdir()` to report.
 ///
 /// # Safety
 ///
@@ -212,7 +217,7 @@ pub unsafe extern "C" fn ioq_closedir(ioq: *mut Ioq, dir: *mut bfs_dir, ptr: *mu
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `buf` is NULL. The entry's result is 0, the negated
-/// `errno` of `statx(2)`, or `-EINTR` if the queue was cancelled first.
+/// `errno` of `bfs_stat()`, or `-EINTR` if the queue was cancelled first, and for no other reason.
 ///
 /// # Safety
 ///
@@ -253,7 +258,9 @@ pub unsafe extern "C" fn ioq_submit(ioq: *mut Ioq) {
 /// # Parameters
 ///
 /// - `ioq`: the queue.
-/// - `block`: whether to wait for a response if none is ready. A caller that would wait may run requests itself.
+/// - `block`: whether to wait for a response if none is ready. A caller that would wait may run requests itself. In a
+///   queue with 0 threads that is the only way for them to run, unless the queue was cancelled: a loop of pops that do
+///   not block would never end.
 ///
 /// # Returns
 ///
@@ -271,6 +278,9 @@ pub unsafe extern "C" fn ioq_pop(ioq: *mut Ioq, block: bool) -> *mut ioq_ent {
 
 /// Give a popped entry back, which makes room for another request. Ignored if `ioq` or `ent` is NULL.
 ///
+/// `ent` must come from this queue's `ioq_pop()`, and is not valid any more after this. Entries may be given back in any
+/// order, or kept until `ioq_destroy()`.
+///
 /// # Safety
 ///
 /// `ioq` must be NULL or a live queue that no other thread is using, and `ent` NULL or an entry that `ioq_pop()`
@@ -285,8 +295,10 @@ pub unsafe extern "C" fn ioq_free(ioq: *mut Ioq, ent: *mut ioq_ent) {
     }
 }
 
-/// Tell how the requests of a queue were run so far. Requests that were cancelled before they ran count too. One that was
-/// just popped may be counted a moment later.
+/// Tell how the requests of a queue were run so far.
+///
+/// Each request is counted once, before its response can be popped; those that were cancelled are counted for whoever
+/// came to them.
 ///
 /// All zero if `ioq` is NULL. Ignored if `counts` is NULL.
 ///
@@ -304,11 +316,14 @@ pub unsafe extern "C" fn ioq_count(ioq: *const Ioq, counts: *mut ioq_counts) {
     }
 }
 
-/// Cancel every request that has not run yet. Ignored if `ioq` is NULL, and the second time.
+/// Cancel every request that has not run yet. Nothing happens if `ioq` is NULL or was cancelled before.
 ///
-/// Later submissions fail with `EINTR`. Requests in the queue still come back through `ioq_pop()`: what runs already
-/// with its own result, the others with `-EINTR`, except that `ioq_close()` and `ioq_closedir()` run all the same. This
-/// function may be called from any thread; it does not wait.
+/// Later submissions fail with `EINTR`. Requests in the queue still come back through `ioq_pop()`: what has started with
+/// its own result or with `-EINTR`, the others with `-EINTR`, except that `ioq_close()` and `ioq_closedir()` run all the
+/// same.
+///
+/// This function may be called from any thread, but not while or after the queue is destroyed. It does not wait, and
+/// does not interrupt a blocking `ioq_pop()`, which returns with the next response.
 ///
 /// # Safety
 ///
@@ -325,7 +340,7 @@ pub unsafe extern "C" fn ioq_cancel(ioq: *mut Ioq) {
 ///
 /// Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
 /// responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
-/// buffers and paths are not touched after that.
+/// buffers and paths are not touched after that. In a child of `fork()`, the descriptors of its parent's rings stay open.
 ///
 /// # Safety
 ///

@@ -1,4 +1,5 @@
-//! The only door to the heap. Memory that cannot be had is an error here, never an abort.
+//! The only door to the heap, but for directories, which C programs `free()` (`dir/stream.rs`). Memory that cannot be had
+//! is an error here, never an abort.
 
 use crate::errno::Errno;
 use std::alloc::Layout;

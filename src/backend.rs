@@ -20,7 +20,7 @@ impl Backend {
         // SAFETY: the name is a C string, and so is the result, which is read at once. A program that changes the
         // environment in another thread meanwhile breaks the rules of getenv(3) all by itself.
         unsafe {
-            // Whoever runs a set-user-ID program must not choose how it works.
+            // Whoever runs a program that gains privileges thereby must not choose how it works.
             let value = if libc::getauxval(libc::AT_SECURE) == 0 {
                 libc::getenv(c"IOQ_BACKEND".as_ptr())
             } else {

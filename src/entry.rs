@@ -138,7 +138,7 @@ pub struct ioq_ent {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ioq_counts {
-    /// By a worker, through its io_uring.
+    /// By a worker, through its io_uring, with what a ring refused and a plain call then did.
     pub ring: u64,
     /// By a worker, with plain system calls.
     pub worker: u64,

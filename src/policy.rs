@@ -1,4 +1,4 @@
-//! Plain system calls or the ring: the choice of a worker whose user has none.
+//! Plain system calls or the ring: how a worker chooses where `IOQ_BACKEND` does not.
 //!
 //! A plain call is cheaper than a trip through a ring, and far cheaper where the ring must hand the request to one of
 //! the kernel's own threads, as it does with every `statx()`. What the ring has to offer is that many requests wait at

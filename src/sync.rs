@@ -1,6 +1,7 @@
-//! The only door to atomics, locks and threads' hints, so that loom or shuttle can stand behind it.
+//! The only door to what queues have of atomics, locks and threads' hints, so that loom or shuttle can stand behind it.
+//! (What is found out once for the whole process, in `host` and `stat`, is the standard library's.)
 //!
-//! Built with `--cfg ioq_loom`, the same names are loom's, and the models in `mpmc`, `hand` and `pool` explore every
+//! Built with `--cfg ioq_loom`, the same names are loom's, and the models in `mpmc`, `hand`, `pool` and `shared` explore every
 //! interleaving of them, with all that the memory model allows. Built with `--cfg ioq_shuttle` they are shuttle's, and the
 //! models in `models` run whole queues through many interleavings, though with a memory in which every store is seen at
 //! once. A cfg of the crate's own is needed: `--cfg loom` would flip every dependency too.

@@ -79,8 +79,8 @@ enum bfs_stat_flags {
 /**
  * What is known about a file.
  *
- * After a success of bfs_stat(), every field is filled but perhaps the times and attrs, for which mask tells. A
- * field that is not in mask is 0.
+ * After a success of bfs_stat(), all fields are valid, except that the times and attrs are so only if mask has
+ * them. A field that is not in mask is 0.
  */
 struct bfs_stat {
     /** The fields that are filled. */
@@ -105,7 +105,7 @@ struct bfs_stat {
     dev_t rdev;
     /**
      * The mount that holds the file. Since Linux 6.8 an ID that is never used again (STATX_MNT_ID_UNIQUE), since
-     * Linux 5.8 that of /proc/self/mountinfo, and before that the same as dev.
+     * Linux 5.8 that of /proc/self/mountinfo, and before that, or where statx(2) is refused, the same as dev.
      */
     uint64_t mnt_id;
     /** STATX_ATTR_*, as in statx(2). */
@@ -128,15 +128,15 @@ struct bfs_stat {
  * Parameters:
  * - at_fd: the directory that at_path is relative to, or AT_FDCWD.
  * - at_path: the path; NULL stats at_fd itself, which may be any kind of file.
- * - flags: enum bfs_stat_flags, or 0.
+ * - flags: enum bfs_stat_flags, or 0. Other bits are ignored.
  * - buf: where to put the result. Left as it was on failure.
  *
  * Returns:
  * 0, or -1 with errno set:
  * - EINVAL: buf is NULL.
- * - ENOTSUP: the file system does not tell the fields that every caller relies on.
- * - what statx(2) fails with, such as ENOENT, ENOTDIR, EACCES, ELOOP or EBADF. With BFS_STAT_TRYFOLLOW,
- *   ENOENT and ENOTDIR are those of the link itself.
+ * - ENOTSUP: the file system does not tell one of mode, number of links, owner, group, inode number, size and blocks.
+ * - what statx(2) fails with, such as ENOENT, ENOTDIR, EACCES, ELOOP, EBADF, or EINTR on file systems that
+ *   a signal can interrupt. With BFS_STAT_TRYFOLLOW, ENOENT and ENOTDIR mean that there is no link either.
  */
 int bfs_stat(int at_fd, const char *at_path, unsigned int flags, struct bfs_stat *buf);
 

@@ -31,8 +31,8 @@
 //! pairs at least one sees the other's write (Dekker): the pusher wakes a worker, or the worker sees the span. If the
 //! flag was false because somebody searched, then it is the searcher's going to work or parking that is followed by a
 //! look. If it was false because nobody is parked, every worker will look before it parks. If it was false because
-//! there is no room and somebody watches, then those at work will look before they rest, and the watcher before that if
-//! they do not come.
+//! there is no room and somebody watches, then those at work will look before they park; and if they are held up, the
+//! watcher looks in the meantime.
 
 mod idle;
 mod member;

@@ -73,8 +73,8 @@ pub type RawFields = c_uint;
 
 /// What is known about a file.
 ///
-/// After a success of `bfs_stat()`, every field is filled but perhaps the times and `attrs`, for which `mask` tells. A
-/// field that is not in `mask` is 0.
+/// After a success of `bfs_stat()`, all fields are valid, except that the times and `attrs` are so only if `mask` has
+/// them. A field that is not in `mask` is 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct bfs_stat {
@@ -99,7 +99,7 @@ pub struct bfs_stat {
     /// The device that the file stands for, if it is a device.
     pub rdev: dev_t,
     /// The mount that holds the file. Since Linux 6.8 an ID that is never used again (`STATX_MNT_ID_UNIQUE`), since
-    /// Linux 5.8 that of `/proc/self/mountinfo`, and before that the same as `dev`.
+    /// Linux 5.8 that of `/proc/self/mountinfo`, and before that, or where `statx(2)` is refused, the same as `dev`.
     pub mnt_id: u64,
     /// `STATX_ATTR_*`, as in `statx(2)`.
     pub attrs: c_ulonglong,
@@ -134,7 +134,7 @@ const _: () = {
 ///
 /// - `at_fd`: the directory that `at_path` is relative to, or `AT_FDCWD`.
 /// - `at_path`: the path; NULL stats `at_fd` itself, which may be any kind of file.
-/// - `flags`: `enum bfs_stat_flags`, or 0.
+/// - `flags`: `enum bfs_stat_flags`, or 0. Other bits are ignored.
 /// - `buf`: where to put the result. Left as it was on failure.
 ///
 /// # Returns
@@ -142,9 +142,9 @@ const _: () = {
 /// 0, or -1 with `errno` set:
 ///
 /// - `EINVAL`: `buf` is NULL.
-/// - `ENOTSUP`: the file system does not tell the fields that every caller relies on.
-/// - what `statx(2)` fails with, such as `ENOENT`, `ENOTDIR`, `EACCES`, `ELOOP` or `EBADF`. With `BFS_STAT_TRYFOLLOW`,
-///   `ENOENT` and `ENOTDIR` are those of the link itself.
+/// - `ENOTSUP`: the file system does not tell one of mode, number of links, owner, group, inode number, size and blocks.
+/// - what `statx(2)` fails with, such as `ENOENT`, `ENOTDIR`, `EACCES`, `ELOOP`, `EBADF`, or `EINTR` on file systems that
+///   a signal can interrupt. With `BFS_STAT_TRYFOLLOW`, `ENOENT` and `ENOTDIR` mean that there is no link either.
 ///
 /// # Safety
 ///

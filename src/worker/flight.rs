@@ -124,7 +124,7 @@ impl Flights {
         unsafe {
             let ent = span.entry(0).as_mut();
             if std::mem::take(&mut flight.on_trial) {
-                // That cannot be tried any more. What is still open was hardly closed.
+                // That cannot be tried any more. If the descriptor is still open, most likely it was not closed.
                 flight.judge(shared, ent, if is_open(ent.args.close.fd) { ent.result } else { -libc::EBADF });
             } else if ent.op == ioq_op::IOQ_CLOSEDIR {
                 flight.run_plain(shared, ent);

@@ -6,11 +6,11 @@
 //!
 //! - It *registers* the ring (`io_uring_register(2)`, `IORING_REGISTER_RING_FDS`, Linux 5.18), and enters it by that from
 //!   then on. This also spares the kernel looking the descriptor up, two atomic operations where there are threads.
-//! - It makes the ring *disabled* (`IORING_SETUP_R_DISABLED`) and enables it last. Only one can enable a ring, once: if
-//!   that works, what was registered under this number is in use by nobody else.
+//! - It makes the ring *disabled* (`IORING_SETUP_R_DISABLED`, for a single issuer since Linux 6.0) and enables it last. Only
+//!   one can enable a ring, once: if that works, what was registered under this number is in use by nobody else.
 //!
-//! The number may still have changed hands between mapping and registering. Then the ring that is entered finds no
-//! submissions, as those are in the memory of the other; it takes none, and is given up like any that does not.
+//! The number may still have changed hands between mapping and registering. Then this thread's submissions are in the
+//! memory of the ring that it made, and the one that it enters has none; so that takes none, and is given up.
 
 use crate::errno::Errno;
 use io_uring::{Builder, IoUring, cqueue, squeue};
@@ -21,8 +21,8 @@ use std::ptr;
 
 type Setup = fn(&mut Builder) -> &mut Builder;
 
-/// The setups to try, the best first. Each is one that some kernel was the first to know: 6.0, 5.19, 5.18, 5.1. Those with a
-/// single issuer are disabled at first.
+/// The setups to try, the best first. Each is one that some kernel was the first to know: 6.0, 5.19, 5.18, 5.1. The first
+/// makes rings that are disabled.
 ///
 /// Not `DEFER_TASKRUN`, which spares no time that could be measured here: completions would come through
 /// `io_uring_enter()` alone, and a program that takes that call from itself, with a filter for its system calls, would
