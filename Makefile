@@ -1,6 +1,6 @@
 # make                      build/libioq.so, build/libioq.a and build/ioq-du
 # make run DIR=/usr         disk usage of DIR, through the library
-# make test                 the tests that are done in some minutes each, after installing the tools that this machine lacks
+# make test                 the tests that take some minutes each, after installing the tools that this machine lacks
 # make install, uninstall   with PREFIX, BINDIR, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
@@ -100,8 +100,9 @@ run: $(BUILD)/ioq-du
 ## Tests
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
-quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du lint check-asan check-faults
-long := check-ubsan check-tsan check-refusal check-valgrind check-mutations check-old-kernels check-soak check-fuzz
+quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du lint check-asan check-faults \
+	check-ubsan check-tsan check-refusal check-valgrind
+long := check-mutations check-old-kernels check-soak check-fuzz
 
 .PHONY: test check-all $(quick) $(long)
 test: all
