@@ -23,7 +23,8 @@ static inline size_t rounds(size_t normal) {
     return wrapped() ? (normal + 19) / 20 : normal;
 }
 
-#ifdef __SANITIZE_ADDRESS__
+// One file of a program is enough; the others define CHECKER_ELSEWHERE.
+#if defined(__SANITIZE_ADDRESS__) && !defined(CHECKER_ELSEWHERE)
 
 static pid_t checker_pid;
 

@@ -5,8 +5,11 @@
 //! them where system calls are refused and resources are scarce.
 
 mod common;
+#[path = "common/compiler.rs"]
+mod compiler;
 
-use common::{libraries, output, pkg_config};
+use common::{output, pkg_config};
+use compiler::{STRICT, compile};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::env;
 use std::ffi::OsString;
@@ -170,32 +173,10 @@ impl Program {
             // With -lioq alone, the linker prefers the shared library.
             Link::Static => pkg_config(&["--cflags", "--static", "--libs"]).replace("-lioq", "-l:libioq.a"),
         };
-        let mut rpath = OsString::from("-Wl,-rpath,");
-        rpath.push(libraries());
-        let mut compiler = compiler()?;
-        // A program that loads the library by itself is not linked to it.
-        compiler.arg(source(&self.name)).arg("-o").arg(&path).args(["-Wl,--as-needed", "-pthread"]).arg(rpath);
-        output(compiler.args(flags.split_whitespace()))?;
+        compile(&[source(&self.name)], &path, &flags)?;
         Ok(path)
     }
 }
-
-/// The compiler that `CC` names, or the system's, with the flags for any of the programs.
-fn compiler() -> Result<Command, String> {
-    static TOOL: LazyLock<Result<cc::Tool, String>> = LazyLock::new(|| {
-        fs::create_dir_all(scratch()).map_err(|e| e.to_string())?;
-        // What Cargo would tell a build script. The names of other C libraries lead to the same compiler.
-        let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-        let mut build = cc::Build::new();
-        build.target(&target).host(&target).out_dir(scratch()).opt_level(1).debug(true).cargo_metadata(false);
-        build.try_get_compiler().map_err(|e| e.to_string())
-    });
-    let mut command = TOOL.as_ref()?.to_command();
-    command.args(STRICT);
-    Ok(command)
-}
-
-const STRICT: [&str; 5] = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"];
 
 /// Another compiler has other warnings.
 fn other_compiler(name: &str) -> Trial {
@@ -253,7 +234,7 @@ fn run(program: &Program, condition: &Condition, directory: &Path) -> Result<Com
 fn launcher() -> Result<&'static Path, String> {
     static PATH: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         let path = scratch().join(LAUNCHER);
-        output(compiler()?.arg(source(LAUNCHER)).arg("-o").arg(&path))?;
+        compile(&[source(LAUNCHER)], &path, "")?;
         Ok(path)
     });
     PATH.as_deref().map_err(Clone::clone)

@@ -5,11 +5,11 @@
 //! `IOQ_KERNEL_FIRST` the first one's seed.
 
 mod common;
+#[path = "common/compiler.rs"]
+mod compiler;
 
-use common::{libraries, output, pkg_config};
+use common::{output, pkg_config};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -47,23 +47,11 @@ fn trials(name: &str) -> Result<Vec<Trial>, String> {
 }
 
 fn compile(name: &str) -> Result<PathBuf, String> {
-    fs::create_dir_all(scratch()).map_err(|e| e.to_string())?;
     let program = scratch().join(name);
-    let mut rpath = OsString::from("-Wl,-rpath,");
-    rpath.push(libraries());
-    let mut compiler = Command::new(env::var_os("CC").unwrap_or("cc".into()));
-    compiler.args(["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]);
-    for name in [name, KERNEL] {
-        compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests/kernel").join(name).with_extension("c"));
-    }
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests/kernel");
+    let sources = [name, KERNEL].map(|name| directory.join(name).with_extension("c"));
     // Some C libraries have dlsym() in a library of its own.
-    compiler
-        .arg("-o")
-        .arg(&program)
-        .arg(rpath)
-        .args(pkg_config(&["--cflags", "--libs"]).split_whitespace())
-        .arg("-ldl");
-    output(&mut compiler)?;
+    compiler::compile(&sources, &program, &(pkg_config(&["--cflags", "--libs"]) + " -ldl"))?;
     Ok(program)
 }
 

@@ -5,11 +5,13 @@
 //! that they come from, or `random`. A failure says how to repeat it. The seeds in `seeds.txt` failed once.
 
 mod common;
+#[path = "common/compiler.rs"]
+mod compiler;
 
-use common::{libraries, output, pkg_config};
+use common::{output, pkg_config};
+use compiler::{STRICT, compile};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -106,19 +108,12 @@ impl Kernel {
     }
 
     fn compile(&self) -> Result<PathBuf, String> {
-        fs::create_dir_all(scratch()).map_err(|e| e.to_string())?;
         let program = scratch().join(self.name);
-        let mut rpath = OsString::from("-Wl,-rpath,");
-        rpath.push(libraries());
-        let mut compiler = Command::new(env::var_os("CC").unwrap_or("cc".into()));
-        compiler.args(STRICT).args(self.paths()).args(["-O1", "-g", "-pthread", "-o"]).arg(&program);
-        compiler.arg(rpath).args(pkg_config(&["--cflags", "--libs"]).split_whitespace());
-        output(&mut compiler)?;
+        let sources: Vec<_> = self.paths().collect();
+        compile(&sources, &program, &pkg_config(&["--cflags", "--libs"]))?;
         Ok(program)
     }
 }
-
-const STRICT: [&str; 5] = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"];
 
 /// Another compiler has other warnings.
 fn other_compiler(kernel: &'static Kernel) -> Trial {

@@ -1,5 +1,7 @@
 // The conditions that this machine's kernel is good for (condition.h).
 
+#define CHECKER_ELSEWHERE // in matrix.c
+
 #include "condition.h"
 
 #include <linux/filter.h>

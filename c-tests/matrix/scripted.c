@@ -1,5 +1,7 @@
 // The conditions that need a scripted kernel (condition.h, ../kernel/kernel.h).
 
+#define CHECKER_ELSEWHERE // in matrix.c
+
 #include "condition.h"
 
 #include "../kernel/kernel.h"

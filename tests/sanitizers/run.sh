@@ -73,7 +73,15 @@ tests/sanitizers/canaries.sh "$sanitizer" "$prefix"
 
 # Whatever fails, the rest is told as well.
 failed=0
-IOQ_PREFIX=$prefix CFLAGS="$CFLAGS $LDFLAGS" ${CARGO:-cargo} test --locked --test c_programs || failed=1
+run() { # TEST
+	IOQ_PREFIX=$prefix CFLAGS="$CFLAGS $LDFLAGS" ${CARGO:-cargo} test --locked --test "$1" || failed=1
+}
+run c_programs
+# What the rings do when they fail. Few lives do for this: what they ask is the same without a sanitizer.
+if [ "$sanitizer" = address ]; then
+	run kernel
+	IOQ_MATRIX_SEEDS=${IOQ_MATRIX_SEEDS:-4} run matrix
+fi
 # ioq-du has one thread of its own, and its tests take longer than all the others.
 [ "$sanitizer" = thread ] || tests/du.sh "$prefix/bin/ioq-du" || failed=1
 exit "$failed"
