@@ -2,7 +2,7 @@
 //
 //     real.c      this machine's kernel    auto, uring, sync: as IOQ_BACKEND says
 //                                          refused: auto where the kernel refuses to set up an io_uring
-//     scripted.c  ../kernel/               mixed-N: the N-th worker gets no ring, the others do
+//     scripted.c  ../kernel/               mixed-N: the N-th worker, or the last, gets no ring, the others do
 //                                          no-statx, no-openat, no-close, no-nop: rings refuse that operation
 //                                          hostile: rings fail, refuse, hold back and reorder at random
 
@@ -21,11 +21,12 @@ struct outcome {
     size_t for_ring[IOQ_STAT + 1];
 };
 
-// Begins a life, in a process of its own. Returns the value of IOQ_BACKEND, or NULL if there is no such condition.
-const char *condition_start(const char *name, uint64_t seed);
+// Begins a life, in a process of its own, of a queue with so many threads and this depth. Returns the value of
+// IOQ_BACKEND, or NULL if there is no such condition.
+const char *condition_start(const char *name, size_t threads, size_t depth, uint64_t seed);
 
 // Brings a queue that was just created to where the condition matters. Returns how many requests that took.
-size_t condition_settle(struct ioq *ioq, size_t threads);
+size_t condition_settle(struct ioq *ioq);
 
 // An io_uring of the program's own, to be closed, or -1.
 int condition_ring(void);

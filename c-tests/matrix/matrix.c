@@ -42,7 +42,7 @@ static struct life make_life(struct world *world) {
     CHECK(life.requests = calloc(life.total, sizeof(*life.requests)));
     CHECK(life.held = calloc(life.total, sizeof(struct request *)));
     life.random = random;
-    life.settling = condition_settle(life.ioq, threads_wanted);
+    life.settling = condition_settle(life.ioq);
     return life;
 }
 
@@ -118,7 +118,7 @@ static void child(void) {
         become_nobody();
         CHECK_EQ(prctl(PR_SET_DUMPABLE, 1), 0); // /proc/self/fd is ours again
     }
-    const char *backend = condition_start(condition, seed);
+    const char *backend = condition_start(condition, threads_wanted, depth, seed);
     CHECK(backend);
     CHECK_EQ(setenv("IOQ_BACKEND", backend, 1), 0);
     test_run("life", live);

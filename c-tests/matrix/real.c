@@ -31,7 +31,8 @@ static void refuse_rings(uint64_t seed) {
     CHECK_EQ(ring_errno(), reason);
 }
 
-const char *condition_start(const char *name, uint64_t seed) {
+const char *condition_start(const char *name, size_t threads, size_t depth, uint64_t seed) {
+    (void)threads, (void)depth;
     condition = name;
     if (condition_is("refused")) {
         refuse_rings(seed);
@@ -40,8 +41,8 @@ const char *condition_start(const char *name, uint64_t seed) {
     return condition_is("auto") || condition_is("uring") || condition_is("sync") ? name : NULL;
 }
 
-size_t condition_settle(struct ioq *ioq, size_t threads) {
-    (void)ioq, (void)threads;
+size_t condition_settle(struct ioq *ioq) {
+    (void)ioq;
     return 0;
 }
 

@@ -14,7 +14,6 @@ static struct kernel_script script;
 static size_t ringless;
 // The operation that rings refuse, or 0.
 static uint64_t refused;
-static bool settled;
 
 // While workers are being started, each is held in its first call.
 static atomic_bool holding;
@@ -56,7 +55,11 @@ static struct kernel_rule trouble(struct random *random) {
     return rule;
 }
 
-static bool choose_rules(const char *name, struct random *random) {
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static bool choose_rules(const char *name, size_t threads, size_t depth, struct random *random) {
     static const int setup_errors[] = {EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS, EACCES, EAGAIN};
     static const int refusals[] = {EACCES, EPERM, EINVAL, ENOSYS, EOPNOTSUPP};
     static const struct {
@@ -64,6 +67,8 @@ static bool choose_rules(const char *name, struct random *random) {
         uint64_t op;
     } ops[] = {{"no-statx", KERNEL_STATX}, {"no-openat", KERNEL_OPENAT}, {"no-close", KERNEL_CLOSE}, {"no-nop", KERNEL_NOP}};
     if (sscanf(name, "mixed-%zu", &ringless) == 1) {
+        // Each worker takes a thread, and a request to start it.
+        ringless = least(ringless, least(threads, depth));
         // The first setup is that of ioq_create(), which tries one.
         script.rules[0] = (struct kernel_rule){KERNEL_SETUP_FAILS, .value = setup_errors[below(random, COUNT(setup_errors))],
                                                .from = (unsigned int)ringless, .count = 1};
@@ -85,9 +90,9 @@ static bool choose_rules(const char *name, struct random *random) {
     return false;
 }
 
-const char *condition_start(const char *name, uint64_t seed) {
+const char *condition_start(const char *name, size_t threads, size_t depth, uint64_t seed) {
     struct random random = random_stream(seed, 4);
-    if (!choose_rules(name, &random)) {
+    if (!choose_rules(name, threads, depth, &random)) {
         return NULL;
     }
     script.order = (enum kernel_order)below(&random, 3);
@@ -101,9 +106,9 @@ const char *condition_start(const char *name, uint64_t seed) {
 }
 
 // Starts workers until the one without a ring is among them, each by a request that the others cannot take.
-size_t condition_settle(struct ioq *ioq, size_t threads) {
+size_t condition_settle(struct ioq *ioq) {
     size_t depth = ioq_capacity(ioq);
-    if (ringless == 0 || threads < ringless || depth < ringless) {
+    if (ringless == 0) {
         return 0;
     }
     atomic_store(&holding, true);
@@ -122,7 +127,6 @@ size_t condition_settle(struct ioq *ioq, size_t threads) {
         ioq_free(ioq, ent);
     }
     CHECK_EQ(ioq_capacity(ioq), depth);
-    settled = true;
     return ringless;
 }
 
@@ -137,7 +141,7 @@ void condition_end(const struct outcome *outcome) {
         CHECK_EQ(seen.setups, 0);
         return;
     }
-    if (settled) {
+    if (ringless > 0) {
         CHECK(seen.setups > ringless);
         CHECK_EQ(seen.rings, seen.setups - 1);
     }
