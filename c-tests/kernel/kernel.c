@@ -259,6 +259,9 @@ long syscall(long number, ...) {
     }
     va_end(list);
     if (number != SYS_io_uring_setup && number != SYS_io_uring_enter && number != SYS_io_uring_register) {
+        if (number == SYS_statx && script.stat_delay > 0 && gettid() != getpid()) {
+            usleep(script.stat_delay);
+        }
         return real_syscall(number, args);
     }
 

@@ -90,6 +90,8 @@ struct kernel_script {
     unsigned int burst;
     // Requests complete while the program is not in io_uring_enter(), by a thread of the kernel's.
     bool outside;
+    // A plain statx() by another thread than the first sleeps so many microseconds before, as if it waited for a disk.
+    unsigned int stat_delay;
     // The program knows that it closes descriptors that are not open.
     bool strays;
     uint64_t seed;

@@ -4,6 +4,7 @@
 //                                          refused: auto where the kernel refuses to set up an io_uring
 //     scripted.c  ../kernel/               mixed-N: the N-th worker, or the last, gets no ring, the others do
 //                                          no-statx, no-openat, no-close, no-nop: rings refuse that operation
+//                                          slow: auto where plain stats take long, so that workers turn to rings
 //                                          hostile: rings fail, refuse, hold back and reorder at random
 
 #ifndef MATRIX_CONDITION_H
@@ -26,7 +27,7 @@ struct outcome {
 const char *condition_start(const char *name, size_t threads, size_t depth, uint64_t seed);
 
 // Brings a queue that was just created to where the condition matters. Returns how many requests that took.
-size_t condition_settle(struct ioq *ioq);
+size_t condition_settle(struct ioq *ioq, size_t threads);
 
 // An io_uring of the program's own, to be closed, or -1.
 int condition_ring(void);

@@ -42,7 +42,7 @@ static struct life make_life(struct world *world) {
     CHECK(life.requests = calloc(life.total, sizeof(*life.requests)));
     CHECK(life.held = calloc(life.total, sizeof(struct request *)));
     life.random = random;
-    life.settling = condition_settle(life.ioq);
+    life.settling = condition_settle(life.ioq, threads_wanted);
     return life;
 }
 

@@ -41,8 +41,8 @@ const char *condition_start(const char *name, size_t threads, size_t depth, uint
     return condition_is("auto") || condition_is("uring") || condition_is("sync") ? name : NULL;
 }
 
-size_t condition_settle(struct ioq *ioq) {
-    (void)ioq;
+size_t condition_settle(struct ioq *ioq, size_t threads) {
+    (void)ioq, (void)threads;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "../kernel/kernel.h"
 #include "random.h"
 
+#include <ioq/stat.h>
 #include <stdatomic.h>
 
 static struct kernel_script script;
@@ -14,6 +15,8 @@ static struct kernel_script script;
 static size_t ringless;
 // The operation that rings refuse, or 0.
 static uint64_t refused;
+// Whether plain stats are slow.
+static bool slow;
 
 // While workers are being started, each is held in its first call.
 static atomic_bool holding;
@@ -74,6 +77,11 @@ static bool choose_rules(const char *name, size_t threads, size_t depth, struct 
                                                .from = (unsigned int)ringless, .count = 1};
         return true;
     }
+    if (strcmp(name, "slow") == 0) {
+        slow = true;
+        script.stat_delay = 100;
+        return true;
+    }
     if (strcmp(name, "hostile") == 0) {
         for (size_t i = 0; i < KERNEL_RULES; ++i) {
             script.rules[i] = trouble(random);
@@ -102,15 +110,11 @@ const char *condition_start(const char *name, size_t threads, size_t depth, uint
     script.strays = true;
     script.entered = hold;
     kernel_start(&script);
-    return "uring";
+    return slow ? "auto" : "uring";
 }
 
 // Starts workers until the one without a ring is among them, each by a request that the others cannot take.
-size_t condition_settle(struct ioq *ioq) {
-    size_t depth = ioq_capacity(ioq);
-    if (ringless == 0) {
-        return 0;
-    }
+static size_t settle_mixed(struct ioq *ioq) {
     atomic_store(&holding, true);
     for (size_t i = 1; i <= ringless; ++i) {
         CHECK_EQ(ioq_nop(ioq, IOQ_NOP_HEAVY, NULL), 0);
@@ -126,8 +130,34 @@ size_t condition_settle(struct ioq *ioq) {
         CHECK_EQ(ent->result, 0);
         ioq_free(ioq, ent);
     }
-    CHECK_EQ(ioq_capacity(ioq), depth);
     return ringless;
+}
+
+// Has workers stat until one of them, having found that slow, does it by a ring.
+static size_t settle_slow(struct ioq *ioq) {
+    struct ioq_counts counts = {0};
+    size_t count = 0;
+    for (; counts.ring == 0; ++count) {
+        CHECK(count < 1000);
+        struct bfs_stat buf;
+        CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &buf, NULL), 0);
+        ioq_submit(ioq);
+        struct ioq_ent *ent;
+        while (!(ent = ioq_pop(ioq, false))) {
+            usleep(10);
+        }
+        CHECK_EQ(ent->result, 0);
+        ioq_free(ioq, ent);
+        ioq_count(ioq, &counts);
+    }
+    return count;
+}
+
+size_t condition_settle(struct ioq *ioq, size_t threads) {
+    size_t depth = ioq_capacity(ioq);
+    size_t count = threads == 0 ? 0 : slow ? settle_slow(ioq) : ringless > 0 ? settle_mixed(ioq) : 0;
+    CHECK_EQ(ioq_capacity(ioq), depth);
+    return count;
 }
 
 int condition_ring(void) {
@@ -141,6 +171,7 @@ void condition_end(const struct outcome *outcome) {
         CHECK_EQ(seen.setups, 0);
         return;
     }
+    CHECK(!slow || outcome->counts.ring > 0);
     if (ringless > 0) {
         CHECK(seen.setups > ringless);
         CHECK_EQ(seen.rings, seen.setups - 1);
