@@ -42,9 +42,6 @@ static void again(void) {
 
 int main(void) {
     need_stacks(THREADS);
-    if (statx_refused()) {
-        skip("the program's own stat needs statx()");
-    }
     RUN(again);
     // The descriptors that a sanitizer opens, when it looks up what it is not to report, count here with RUN().
     at_once();
