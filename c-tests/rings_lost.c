@@ -13,6 +13,8 @@
 
 enum { DEPTH = 64 };
 
+static const char no_filter[] = "system calls cannot be filtered here";
+
 static struct bfs_stat bufs[DEPTH];
 
 static void submit_all(struct ioq *ioq) {
@@ -85,7 +87,7 @@ static void give_numbers_to_a_ring(void) {
     }
 }
 
-// For every thread there is. A filter that could not be installed leaves nothing to test.
+// For every thread there is.
 static void forbid(void) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -95,8 +97,9 @@ static void forbid(void) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog filter = {.len = COUNT(code), .filter = code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+        || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) != 0) {
+        skip(no_filter);
     }
 }
 
@@ -131,20 +134,32 @@ static void lose_rings_and_destroy(void) {
     await_threads(1);
 }
 
+// Whether it ran: rings cannot be forbidden everywhere.
+static bool run(void (*part)(void)) {
+    int status = in_child(part);
+    bool skipped = take_away == forbid && WIFEXITED(status) && WEXITSTATUS(status) == 77;
+    CHECK(status == 0 || skipped);
+    return !skipped;
+}
+
 int main(void) {
     watchdog();
     ioq_destroy(create(1, 1)); // skips where there are no rings but have to be
     // The rest needs rings that are known by more than their numbers.
     static void (*const ways_to_take[])(void) = {
         give_numbers_to_a_file, forbid, close_all, give_numbers_to_a_ring};
+    bool complete = true;
     size_t ways = rings_can_be_registered() ? COUNT(ways_to_take) : 2;
     for (test_way = test_ways; test_way != test_ways + COUNT(test_ways); ++test_way) {
         for (size_t i = 0; i < rounds(40); ++i) {
             take_away = ways_to_take[i % ways];
             in_flight = i / ways % 2 == 0;
-            CHECK_EQ(in_child(lose_rings), 0);
-            CHECK_EQ(in_child(lose_rings_and_destroy), 0);
+            complete &= run(lose_rings);
+            complete &= run(lose_rings_and_destroy);
         }
+    }
+    if (!complete) {
+        skip(no_filter);
     }
     return 0;
 }
