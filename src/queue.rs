@@ -203,8 +203,10 @@ impl Ioq {
     }
 
     /// Starts a worker for each span that is pending, though the first may have found none yet: this thread is about to
-    /// sleep, and nobody else can start them when that one hangs.
+    /// sleep, and nobody else can start them when that one hangs. Call this after saying that it sleeps: then
+    /// whoever sends something back after this look wakes it.
     fn start_for_backlog(&self, caller: &mut Caller) {
+        self.start_for_pending(caller);
         for _ in 1..self.shared.pending.len() {
             if caller.threads.len() == caller.jobs.len() || caller.alone {
                 return;
@@ -295,15 +297,19 @@ impl Ioq {
             if !block {
                 return self.watch(caller);
             }
-            if !helps {
-                self.start_for_backlog(caller);
-            }
 
             // Whatever is in flight now is with a worker, or will be: whoever sends a span tells the pool. What is in
-            // a worker's hand may be held up there.
-            let held = shared.caller_sleeps();
-            if held && !helps {
-                self.rouse(caller);
+            // a worker's hand may be held up there, and so may what it sends back because its ring broke, as the same
+            // worker may take the first of that and be the only one.
+            let mut held = shared.caller_sleeps();
+            if helps {
+                // In a cancelled queue this may be the stop message.
+                held |= shared.pending.has_spans() && !shared.cancelled.load(Ordering::Relaxed);
+            } else {
+                self.start_for_backlog(caller);
+                if held {
+                    self.rouse(caller);
+                }
             }
             let done = shared.pool.hands.take_done();
             let span = done.or_else(|| if held && helps { shared.try_receive() } else { Some(shared.ready.pop()) });

@@ -190,8 +190,8 @@ impl Shared {
         self.check_cancel(ent) || exec::run_nop(ent)
     }
 
-    /// Call this after opening one's hand: gets somebody to look into it if the caller will not, because it sleeps. That is
-    /// an idle worker, or else the caller itself.
+    /// Call this after opening one's hand, or sending back what was in one's ring: gets somebody to look if the caller
+    /// will not, because it sleeps. That is an idle worker, or else the caller itself.
     pub fn tell_of_hand(&self) {
         fence(Ordering::SeqCst);
         if !self.caller_asleep.load(Ordering::Relaxed) {

@@ -232,6 +232,8 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        // A caller that sleeps may be the only one who can get somebody else to run them, should the first hang.
+        self.shared.tell_of_hand();
     }
 
     /// Finishes what has been completed: first what takes no time, then what is to be tried again, and then directories,
