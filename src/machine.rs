@@ -7,13 +7,20 @@
 #![allow(dead_code, reason = "not all models have a use for all of it")]
 
 use crate::entry::ioq_ent;
+use crate::worker::Submission;
 use std::cell::Cell;
 use std::time::Duration;
 
 #[cfg(ioq_loom)]
-use loom::sync::{Condvar, MutexGuard};
+use loom::{
+    sync::{Condvar, MutexGuard},
+    thread,
+};
 #[cfg(ioq_shuttle)]
-use shuttle::sync::{Condvar, MutexGuard};
+use shuttle::{
+    sync::{Condvar, MutexGuard},
+    thread,
+};
 
 /// What may come either way.
 #[derive(Clone, Copy)]
@@ -49,8 +56,18 @@ pub struct Machine {
     pub time_passes: Chance,
     /// Whether a wait with a limit ends by itself. Where none does, a model proves that nothing hangs on it.
     pub limits_end: Chance,
-    /// What else happens when a request is run.
+    /// What else happens when a request is run by calls.
     pub request: fn(&ioq_ent),
+    /// Whether making a ring fails.
+    pub lacks_rings: Chance,
+    /// Whether a ring takes less than it is given, fails, or is interrupted.
+    pub ring_balks: Chance,
+    /// Whether a ring refuses an operation, or cancels what it has taken.
+    pub ring_refuses: Chance,
+    /// Whether a ring is not done with this yet.
+    pub holds: fn(&Submission) -> bool,
+    /// What else happens when a ring does something.
+    pub in_ring: fn(&Submission),
 }
 
 impl Machine {
@@ -61,6 +78,11 @@ impl Machine {
         time_passes: Chance::Never,
         limits_end: Chance::Never,
         request: |_| (),
+        lacks_rings: Chance::Never,
+        ring_balks: Chance::Never,
+        ring_refuses: Chance::Never,
+        holds: |_| false,
+        in_ring: |_| (),
     };
 
     /// Chooses the machine for this model.
@@ -80,6 +102,14 @@ pub fn get() -> Machine {
     MACHINE.get()
 }
 
+/// One of so many possibilities.
+pub fn one_of(count: usize) -> usize {
+    #[cfg(ioq_shuttle)]
+    return shuttle::rand::Rng::gen_range(&mut shuttle::rand::thread_rng(), 0..count);
+    #[cfg(ioq_loom)]
+    return count - 1;
+}
+
 /// A time, of which only chance can say how long ago it was.
 #[derive(Clone, Copy)]
 pub struct Instant;
@@ -92,6 +122,11 @@ impl Instant {
     pub fn elapsed(&self) -> Duration {
         if get().time_passes.comes() { Duration::from_secs(1) } else { Duration::ZERO }
     }
+}
+
+/// Lets others go on.
+pub fn sleep(_: Duration) {
+    thread::yield_now();
 }
 
 /// Waits on a condition variable, for some time at most. Returns whether that was over.
@@ -108,10 +143,10 @@ pub fn wait_for<'a, T>(cond: &Condvar, guard: MutexGuard<'a, T>, _: Duration) ->
 fn wait_to_the_end<'a, T>(cond: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     use std::sync::atomic::{AtomicBool, Ordering};
     let over = AtomicBool::new(false);
-    shuttle::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                shuttle::thread::yield_now();
+                thread::yield_now();
                 cond.notify_all();
             }
         });

@@ -5,6 +5,8 @@
 //! the capacity is kept; nothing hangs; `destroy` leaves nothing undone that must be done. A deadlock fails the model as
 //! well, and so does one that goes round in circles.
 //!
+//! Workers have rings of chance (`worker/model_uring.rs`) where the backend is one that uses them.
+//!
 //! Each is run under two schedulers. One draws the next thread at random at every step. The other (PCT) gives the threads
 //! priorities, and changes them at few places only: it finds what needs few but certain switches of threads. loom, in the
 //! modules, takes the small pieces, with all that the memory model allows; here memory is as one expects it.
@@ -16,11 +18,11 @@
 use crate::backend::Backend;
 use crate::entry::{ioq_ent, ioq_nop_type, ioq_op};
 use crate::errno::Errno;
-use crate::machine::{Chance, Machine};
+use crate::machine::{Chance, Machine, one_of};
 use crate::queue::{Ioq, Request};
 use crate::stat::bfs_stat;
-use libc::c_void;
-use shuttle::rand::Rng;
+use crate::worker::Submission;
+use libc::{c_char, c_int, c_void};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, MaxSteps, Runner, thread};
@@ -59,10 +61,6 @@ fn check(model: fn()) {
     run(PctScheduler::new(CHANGES, iterations), model);
 }
 
-fn one_of(count: usize) -> usize {
-    shuttle::rand::thread_rng().gen_range(0..count)
-}
-
 /// A machine as chance has it.
 fn some_machine() -> Machine {
     Machine {
@@ -70,25 +68,60 @@ fn some_machine() -> Machine {
         lacks_threads: [Chance::Never, Chance::Even][one_of(2)],
         time_passes: [Chance::Never, Chance::Even, Chance::Always][one_of(3)],
         limits_end: [Chance::Never, Chance::Even][one_of(2)],
-        request: run_once,
+        request: |ent| run_once(ent.ptr.addr()),
+        lacks_rings: [Chance::Never, Chance::Even][one_of(2)],
+        ring_balks: [Chance::Never, Chance::Even][one_of(2)],
+        ring_refuses: [Chance::Never, Chance::Even][one_of(2)],
+        holds: |_| false,
+        in_ring: |submission| _ = number_of(submission).map(run_once),
     }
 }
 
+/// The backends whose workers have rings.
+fn with_rings() -> Backend {
+    [Backend::Auto, Backend::Uring, Backend::Uring][one_of(3)]
+}
+
 thread_local! {
-    /// The numbers of the requests that were run by calls.
+    /// The numbers of the requests that were run.
     static RUNS: RefCell<HashSet<usize>> = RefCell::default();
 }
 
 /// Takes note that a request is run. Others may come before, and after.
-fn run_once(ent: &ioq_ent) {
+fn run_once(number: usize) {
     let step = AtomicUsize::new(0);
     step.load(Ordering::SeqCst);
-    assert!(RUNS.with_borrow_mut(|runs| runs.insert(ent.ptr.addr())), "request {} runs twice", ent.ptr.addr());
+    assert!(RUNS.with_borrow_mut(|runs| runs.insert(number)), "request {number} runs twice");
     step.load(Ordering::SeqCst);
 }
 
 fn has_run(number: usize) -> bool {
     RUNS.with_borrow(|runs| runs.contains(&number))
+}
+
+/// Spellings of the root, as many as there may be requests: by them a ring of the models knows what it does.
+static ROOTS: [u8; 257] = {
+    let mut roots = [b'/'; 257];
+    roots[256] = 0;
+    roots
+};
+
+/// The path of a stat.
+fn path_of(number: usize) -> *const c_char {
+    ROOTS[255 - number..].as_ptr().cast()
+}
+
+/// The descriptor of a close. None of these is open; -1 is what the library tries itself.
+fn fd_of(number: usize) -> c_int {
+    -2 - number as c_int
+}
+
+/// The number of the request that a submission was made for. No-ops have none.
+fn number_of(submission: &Submission) -> Option<usize> {
+    if !submission.path.is_null() {
+        return Some(path_of(0).addr() - submission.path.addr());
+    }
+    usize::try_from(-2 - submission.fd).ok()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -125,8 +158,8 @@ unsafe impl Send for Canceller {}
 // SAFETY, in all of these: the queue is live until `destroy`, which takes the caller, and only the model's first thread
 // uses it. The requests' pointers are those of buffers that live as long.
 impl Caller {
-    fn create(depth: usize, nthreads: usize) -> Self {
-        let ioq = Ioq::with_backend(depth, nthreads, Backend::Sync).unwrap();
+    fn create(depth: usize, nthreads: usize, backend: Backend) -> Self {
+        let ioq = Ioq::with_backend(depth, nthreads, backend).unwrap();
         let (accepted, back, held, buffers) = Default::default();
         Self { ioq, depth, accepted, back, held, buffers, cancelled: false }
     }
@@ -146,18 +179,19 @@ impl Caller {
 
     /// Tries to submit a request. Returns whether it was accepted.
     fn request(&mut self, kind: Kind) -> bool {
+        let number = self.accepted.len();
         let request = match kind {
             Kind::Nop if Chance::Even.comes() => Request::nop(ioq_nop_type::IOQ_NOP_HEAVY),
             Kind::Nop => Request::nop(ioq_nop_type::IOQ_NOP_LIGHT),
-            Kind::Close => Request::close(-1),
+            Kind::Close => Request::close(fd_of(number)),
             Kind::Stat => {
                 self.buffers.push(Box::new(MaybeUninit::zeroed()));
                 let buffer: *mut _ = &mut **self.buffers.last_mut().unwrap();
-                Request::stat(libc::AT_FDCWD, c"/".as_ptr(), 0, buffer.cast())
+                Request::stat(libc::AT_FDCWD, path_of(number), 0, buffer.cast())
             }
         };
         let room = self.room();
-        let ptr: *mut c_void = without_provenance_mut(self.accepted.len());
+        let ptr: *mut c_void = without_provenance_mut(number);
         // SAFETY: see above.
         match unsafe { self.ioq().request(request, ptr) } {
             Ok(()) => {
@@ -244,6 +278,9 @@ impl Caller {
             self.free();
         }
         assert_eq!(self.room(), self.depth);
+        // SAFETY: see above.
+        let counts = unsafe { self.ioq().counts() };
+        assert_eq!(counts.ring + counts.worker + counts.caller, self.accepted.len() as u64, "the counts");
     }
 
     fn destroy(self) {
@@ -266,51 +303,75 @@ fn cancel(caller: &mut Caller) -> thread::JoinHandle<()> {
     })
 }
 
+fn some_requests(backend: Backend) {
+    some_machine().set();
+    let mut caller = Caller::create([1, 2, 3, 8][one_of(4)], one_of(4), backend);
+    caller.play_for_some_time();
+    caller.drain();
+    caller.play_for_some_time();
+    caller.drain();
+    caller.destroy();
+}
+
 /// Whatever is accepted comes back once, and the capacity is kept: with no workers and several, with queues of one slot
 /// and of more, on machines that lack threads, and with timed waits that end and such that do not.
 #[test]
 fn every_request_comes_back_once() {
-    check(|| {
-        some_machine().set();
-        let mut caller = Caller::create([1, 2, 3, 8][one_of(4)], one_of(4));
-        caller.play_for_some_time();
-        caller.drain();
-        caller.play_for_some_time();
-        caller.drain();
-        caller.destroy();
-    });
+    check(|| some_requests(Backend::Sync));
+}
+
+/// So it is with rings that take what chance has it, in whatever order; some workers have none.
+#[test]
+fn every_request_through_a_ring_comes_back_once() {
+    check(|| some_requests(with_rings()));
+}
+
+fn full_blocks(backend: Backend) {
+    some_machine().set();
+    let mut caller = Caller::create(64, 1 + one_of(3), backend);
+    for _ in 0..30 + one_of(35) {
+        caller.request(if one_of(8) == 0 { Kind::Nop } else { Kind::Stat });
+    }
+    caller.play_for_some_time();
+    caller.drain();
+    caller.destroy();
 }
 
 /// The same where requests fill whole blocks, and are shared out among the workers.
 #[test]
 fn every_request_of_a_full_block_comes_back_once() {
-    check(|| {
-        some_machine().set();
-        let mut caller = Caller::create(64, 1 + one_of(3));
-        for _ in 0..30 + one_of(35) {
-            caller.request(if one_of(8) == 0 { Kind::Nop } else { Kind::Stat });
-        }
-        caller.play_for_some_time();
-        caller.drain();
-        caller.destroy();
-    });
+    check(|| full_blocks(Backend::Sync));
+}
+
+/// So it is with rings.
+#[test]
+fn every_request_of_a_full_block_through_a_ring_comes_back_once() {
+    check(|| full_blocks(with_rings()));
+}
+
+fn cancelled(backend: Backend) {
+    some_machine().set();
+    let mut caller = Caller::create([1, 2, 8][one_of(3)], one_of(4), backend);
+    (0..one_of(8)).for_each(|_| caller.play());
+    let canceller = cancel(&mut caller);
+    caller.play_for_some_time();
+    caller.drain();
+    canceller.join().unwrap();
+    assert!(!caller.request(Kind::Nop));
+    caller.drain();
+    caller.destroy();
 }
 
 /// A cancel from another thread, at any time: what was accepted comes back, what must run has run, and all workers leave.
 #[test]
 fn every_request_of_a_cancelled_queue_comes_back_once() {
-    check(|| {
-        some_machine().set();
-        let mut caller = Caller::create([1, 2, 8][one_of(3)], one_of(4));
-        (0..one_of(8)).for_each(|_| caller.play());
-        let canceller = cancel(&mut caller);
-        caller.play_for_some_time();
-        caller.drain();
-        canceller.join().unwrap();
-        assert!(!caller.request(Kind::Nop));
-        caller.drain();
-        caller.destroy();
-    });
+    check(|| cancelled(Backend::Sync));
+}
+
+/// So it is with rings: the stop message may come to a worker that has something in flight.
+#[test]
+fn every_request_of_a_cancelled_queue_with_rings_comes_back_once() {
+    check(|| cancelled(with_rings()));
 }
 
 /// Two cancel at once.
@@ -318,7 +379,7 @@ fn every_request_of_a_cancelled_queue_comes_back_once() {
 fn cancelling_twice_is_cancelling_once() {
     check(|| {
         some_machine().set();
-        let mut caller = Caller::create(4, one_of(4));
+        let mut caller = Caller::create(4, one_of(4), Backend::Sync);
         (0..one_of(8)).for_each(|_| caller.play());
         let cancellers = [cancel(&mut caller), cancel(&mut caller)];
         (0..one_of(8)).for_each(|_| caller.play());
@@ -328,15 +389,23 @@ fn cancelling_twice_is_cancelling_once() {
     });
 }
 
+fn destroyed(backend: Backend) {
+    some_machine().set();
+    let mut caller = Caller::create([1, 2, 8, 40][one_of(4)], one_of(4), backend);
+    caller.play_for_some_time();
+    caller.destroy();
+}
+
 /// A queue that is destroyed while requests are on their way runs those that must run, and no worker stays behind.
 #[test]
 fn destroying_leaves_nothing_undone() {
-    check(|| {
-        some_machine().set();
-        let mut caller = Caller::create([1, 2, 8, 40][one_of(4)], one_of(4));
-        caller.play_for_some_time();
-        caller.destroy();
-    });
+    check(|| destroyed(Backend::Sync));
+}
+
+/// So it is with rings.
+#[test]
+fn destroying_leaves_nothing_undone_in_rings() {
+    check(|| destroyed(with_rings()));
 }
 
 /// A worker may give a part of what it has to another that has just taken the stop message. The last to leave sees to it
@@ -345,7 +414,7 @@ fn destroying_leaves_nothing_undone() {
 fn workers_that_leave_leave_nothing_behind() {
     check(|| {
         Machine { lacks_threads: Chance::Never, time_passes: Chance::Always, ..some_machine() }.set();
-        let mut caller = Caller::create(8, 2);
+        let mut caller = Caller::create(8, 2, Backend::Sync);
         for _ in 0..2 {
             caller.request(Kind::Stat);
             caller.submit();
@@ -376,11 +445,16 @@ thread_local! {
 /// Runs a request. One of them ends only when all others are back, unless it is the caller who runs it: what it runs, it
 /// waits for.
 fn hang(ent: &ioq_ent) {
-    run_once(ent);
+    let number = ent.ptr.addr();
+    run_once(number);
     let is_caller = usize::from(thread::current().id()) == 0;
-    while ent.ptr.addr() == HANGING.get() && !is_caller && BACK.get() < OTHERS.get() {
+    while !is_caller && hangs(number) {
         thread::yield_now();
     }
+}
+
+fn hangs(number: usize) -> bool {
+    number == HANGING.get() && BACK.get() < OTHERS.get()
 }
 
 /// Sets up a machine where there is time, and where this request of so many hangs.
@@ -390,6 +464,9 @@ fn set_hanging(number: usize, requests: usize) {
         time_passes: [Chance::Even, Chance::Always][one_of(2)],
         limits_end: Chance::Always,
         request: hang,
+        // While a worker makes a plain call, what is in its ring waits.
+        ring_refuses: Chance::Never,
+        holds: |submission| number_of(submission).is_some_and(hangs),
         ..some_machine()
     }
     .set();
@@ -399,9 +476,9 @@ fn set_hanging(number: usize, requests: usize) {
 }
 
 /// One request of several hangs. The caller goes on with `pop` until all are back.
-fn one_hangs(nthreads: usize, pop: fn(&mut Caller)) {
+fn one_hangs(nthreads: usize, backend: Backend, pop: fn(&mut Caller)) {
     set_hanging(one_of(6), 6);
-    let mut caller = Caller::create(8, nthreads);
+    let mut caller = Caller::create(8, nthreads, backend);
     for _ in 0..6 {
         caller.request(Kind::Stat);
         if Chance::Even.comes() {
@@ -415,21 +492,34 @@ fn one_hangs(nthreads: usize, pop: fn(&mut Caller)) {
     caller.destroy();
 }
 
+fn poll(caller: &mut Caller) {
+    caller.pop(false);
+    thread::yield_now();
+}
+
 /// What is in the hand of a worker whose request hangs is run by others while the caller sleeps in a pop.
 #[test]
 fn nothing_waits_behind_a_request_that_hangs_while_the_caller_sleeps() {
-    check(|| one_hangs(1 + one_of(3), |caller| _ = caller.pop(true)));
+    check(|| one_hangs(1 + one_of(3), Backend::Sync, |caller| _ = caller.pop(true)));
 }
 
 /// So it is while the caller polls, if there is another worker to do it.
 #[test]
 fn nothing_waits_behind_a_request_that_hangs_while_the_caller_polls() {
-    check(|| {
-        one_hangs(2 + one_of(2), |caller| {
-            caller.pop(false);
-            thread::yield_now();
-        })
-    });
+    check(|| one_hangs(2 + one_of(2), Backend::Sync, poll));
+}
+
+/// A caller that insists on io_uring runs nothing itself while there are workers. So there must be two of them, where a
+/// ring may be wanting: of one that hangs in a plain call nobody takes what it has not come to.
+#[test]
+fn nothing_waits_behind_a_request_that_hangs_while_the_caller_leaves_all_to_rings() {
+    check(|| one_hangs(2 + one_of(2), with_rings(), |caller| _ = caller.pop(true)));
+}
+
+/// So it is while the caller polls.
+#[test]
+fn nothing_waits_behind_a_request_that_hangs_in_a_ring_while_the_caller_polls() {
+    check(|| one_hangs(2 + one_of(2), with_rings(), poll));
 }
 
 /// So it is while the caller is away, if there is another worker: one that watches, for there is no room for two, and that
@@ -438,7 +528,7 @@ fn nothing_waits_behind_a_request_that_hangs_while_the_caller_polls() {
 fn nothing_waits_behind_a_request_that_hangs_while_the_caller_is_away() {
     check(|| {
         set_hanging(0, 3);
-        let mut caller = Caller::create(8, 2);
+        let mut caller = Caller::create(8, 2, Backend::Sync);
         caller.request(Kind::Stat);
         caller.submit();
         caller.request(Kind::Stat);

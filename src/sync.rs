@@ -20,6 +20,7 @@ mod imp {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
     #[cfg(not(ioq_tsan))]
     pub use std::sync::{Condvar, Mutex, MutexGuard};
+    pub use std::thread::sleep;
     pub use std::time::Instant;
 
     use std::sync::PoisonError;
@@ -40,7 +41,7 @@ mod loom;
 #[cfg(ioq_loom)]
 mod imp {
     pub use super::loom::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
-    pub use crate::machine::{Instant as CoarseInstant, Instant, wait_for};
+    pub use crate::machine::{Instant as CoarseInstant, Instant, sleep, wait_for};
     pub use loom::sync::atomic::{Ordering, fence};
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
     pub use loom::thread::yield_now as spin_loop;
@@ -48,14 +49,15 @@ mod imp {
 
 #[cfg(ioq_shuttle)]
 mod imp {
-    pub use crate::machine::{Instant as CoarseInstant, Instant, wait_for};
+    pub use crate::machine::{Instant as CoarseInstant, Instant, sleep, wait_for};
     pub use shuttle::hint::spin_loop;
     pub use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
     pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
 }
 
 pub use imp::{
-    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, CoarseInstant, Instant, MutexGuard, Ordering, fence, spin_loop,
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, CoarseInstant, Instant, MutexGuard, Ordering, fence, sleep,
+    spin_loop,
 };
 
 use std::sync::PoisonError;

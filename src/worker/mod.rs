@@ -4,6 +4,7 @@ mod flight;
 mod ring;
 #[cfg_attr(any(ioq_loom, ioq_shuttle), path = "model_thread.rs")]
 mod thread;
+#[cfg_attr(any(ioq_loom, ioq_shuttle), path = "model_uring.rs")]
 mod uring;
 
 use crate::block::{BLOCK_ENTRIES, Span};
@@ -20,6 +21,8 @@ use thread::{set_name, sleeps};
 
 pub use ring::check_available as check_ring;
 pub use thread::Thread;
+#[cfg(any(ioq_loom, ioq_shuttle))]
+pub use uring::Submission;
 
 /// What a worker thread is told when it starts. It stays where it is: a thread that frees what another has allocated, or
 /// allocates anything itself, first gets a heap of its own, which takes longer than to start it.
@@ -75,7 +78,10 @@ struct Worker<'a> {
 }
 
 /// Whether a worker has a ring.
-#[expect(clippy::large_enum_variant, reason = "there is one of these for each thread, on its stack")]
+#[cfg_attr(
+    not(any(ioq_loom, ioq_shuttle)),
+    expect(clippy::large_enum_variant, reason = "there is one of these for each thread, on its stack")
+)]
 enum RingState {
     /// Not needed so far.
     Untried,

@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::pool::Member;
 use crate::processors;
 use crate::shared::{Counters, DELIVER_AFTER, Shared};
-use crate::sync::Instant;
+use crate::sync::{Instant, sleep};
 use io_uring::squeue;
 use std::time::Duration;
 
@@ -208,11 +208,11 @@ impl<'a> Session<'a> {
                     if self.ring.uring.enter(0, 1).is_ok() {
                         return;
                     }
-                    std::thread::sleep(PAUSE);
+                    sleep(PAUSE);
                 }
                 _ if patience > 0 && may_pass(result) => {
                     patience -= 1;
-                    std::thread::sleep(PAUSE);
+                    sleep(PAUSE);
                 }
                 _ => return self.give_up(unsent),
             }
@@ -241,8 +241,7 @@ impl<'a> Session<'a> {
     fn reap(&mut self) {
         let mut long = [(0, 0); ENTRIES as usize];
         let mut count = 0;
-        while let Some(completion) = self.ring.uring.next_completion() {
-            let (place, result) = (completion.user_data(), completion.result());
+        while let Some((place, result)) = self.ring.uring.next_completion() {
             if self.ring.flights.is_long(place, result) {
                 long[count] = (place, result);
                 count += 1;

@@ -14,7 +14,7 @@
 
 use crate::errno::Errno;
 use io_uring::{Builder, IoUring, cqueue, squeue};
-use libc::c_uint;
+use libc::{c_int, c_uint};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -110,12 +110,13 @@ impl Uring {
         !self.ring.completion().is_empty()
     }
 
-    pub fn next_completion(&mut self) -> Option<cqueue::Entry> {
-        self.ring.completion().next()
+    /// The user data of a submission that is done, and its result.
+    pub fn next_completion(&mut self) -> Option<(u64, c_int)> {
+        self.ring.completion().next().map(|completion| (completion.user_data(), completion.result()))
     }
 
     /// Sends so many submissions, waits for so many completions, and returns how many submissions the kernel took.
-    pub fn enter(&self, submissions: usize, completions: usize) -> Result<usize, Errno> {
+    pub fn enter(&mut self, submissions: usize, completions: usize) -> Result<usize, Errno> {
         const GETEVENTS: c_uint = 1 << 0;
         const REGISTERED_RING: c_uint = 1 << 4;
         let (ring, by) = match self.registered {
