@@ -65,7 +65,7 @@ static void descriptors_closed(void) {
 
 // A queue of the child's own, with work in flight as the child ends, or destroyed along with the parent's.
 static void leave_another(void) {
-    struct bfs_stat buf;
+    static struct bfs_stat buf; // which a worker may still fill after this
     struct ioq *other = create(16, 2);
     CHECK_EQ(ioq_stat(other, AT_FDCWD, "/", 0, &buf, &buf), 0);
     ioq_submit(other);
