@@ -9,7 +9,8 @@
 //! - a worker that is out of work looks into all hands before it parks;
 //! - so does a caller before it sleeps in a pop, and steals; or, if it may not, wakes a worker to do so;
 //! - a caller that sleeps says so, and a worker that then opens its hand wakes a worker to look into it;
-//! - a caller whose pop finds nothing wakes one if some hand has not changed since some time.
+//! - a caller whose pop finds nothing wakes one if some hand has not changed since some time;
+//! - where there is always something else, who takes that looks into the hands first now and then (`Turns`).
 //!
 //! Nor must a request that is done wait for the next one, which may take long or for ever. Between two requests a worker
 //! delivers what is done if the caller sleeps, and else keeps it in its hand, where a caller that finds nothing else
@@ -20,6 +21,22 @@ use crate::block::Span;
 use crate::errno::Errno;
 use crate::sync::{AtomicBool, AtomicPtr, CachePadded, Ordering, fence};
 use std::ptr;
+
+/// How often a thread that takes something looks into the hands before. A look takes a cache line from each owner, and
+/// costs next to nothing beside so many spans.
+const HANDS_FIRST_EVERY: u32 = if cfg!(ioq_shuttle) { 2 } else { 64 };
+
+/// Whose turn it is, when a thread looks for something to take: that of the hands, or that of the queue.
+#[derive(Default)]
+pub struct Turns(u32);
+
+impl Turns {
+    /// Whether it is the hands' turn.
+    pub fn hands_first(&mut self) -> bool {
+        self.0 = self.0.wrapping_add(1);
+        self.0 % HANDS_FIRST_EVERY == 0
+    }
+}
 
 /// What a thread has in hand.
 pub struct Hand {

@@ -14,6 +14,7 @@ use crate::block::{Arena, Entries, Span};
 use crate::cancellation;
 use crate::entry::*;
 use crate::errno::{self, Errno};
+use crate::hand::Turns;
 use crate::mpmc::Pushed;
 use crate::pool::Member;
 use crate::prefetch;
@@ -53,6 +54,8 @@ struct Caller {
     current: Entries,
     /// How many requests were run in here.
     ran: u64,
+    /// For what it receives, and for what it runs.
+    turns: (Turns, Turns),
     threads: Vec<worker::Thread>,
     /// What the threads are told when they start. They read it in place.
     jobs: Vec<UnsafeCell<worker::Job>>,
@@ -119,6 +122,7 @@ impl Ioq {
             sent: None,
             current: Entries::NONE,
             ran: 0,
+            turns: Default::default(),
             threads: alloc::with_capacity(nthreads)?,
             jobs: alloc::vec(nthreads, |_| UnsafeCell::new(worker::Job::NONE))?,
             missed: 0,
@@ -276,7 +280,8 @@ impl Ioq {
         if caller.in_flight == 0 {
             return None;
         }
-        if let Some(span) = self.shared.try_receive() {
+        let kept = if caller.turns.0.hands_first() { self.shared.pool.hands.take_done() } else { None };
+        if let Some(span) = kept.or_else(|| self.shared.try_receive()) {
             prefetch::entries(&span);
             return Some(span);
         }
@@ -335,7 +340,8 @@ impl Ioq {
         let shared = &self.shared;
         let own = shared.pool.caller_hand();
         loop {
-            let mut pending = shared.pending.try_pop();
+            let stolen = if caller.turns.1.hands_first() { shared.pool.hands.steal() } else { None };
+            let mut pending = stolen.or_else(|| shared.pending.try_pop());
             if pending == Some(Span::STOP) {
                 if shared.pool.present() == 0 {
                     continue;

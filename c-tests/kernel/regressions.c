@@ -119,6 +119,25 @@ static void what_is_in_flight_comes_back_without_further_calls(void) {
     CHECK(stop(ioq).submitted > 0);
 }
 
+// One that hangs in a ring holds up nothing that the kernel will not take any more.
+static void what_is_never_taken_does_not_wait_for_what_was(void) {
+    enum { OTHERS = 20 };
+    struct kernel_script script = {.outside = true,
+        .rules = {{KERNEL_ENTER_FAILS, .value = EPERM, .from = 1}, {KERNEL_HOLDS, .value = 100, .count = 1}}};
+    struct ioq *ioq = start(&script, 1);
+    CHECK_EQ(ioq_stat(ioq, AT_FDCWD, "/", 0, &bufs[OTHERS], &bufs[OTHERS]), 0);
+    make_worker_send(ioq);
+    stat_many(ioq, OTHERS);
+    for (size_t i = 0; i <= OTHERS + 1; ++i) {
+        struct ioq_ent *ent = ioq_pop(ioq, true);
+        CHECK(ent);
+        CHECK_EQ(ent->result, 0);
+        CHECK_EQ(ent->ptr == &bufs[OTHERS], i == OTHERS + 1);
+        ioq_free(ioq, ent);
+    }
+    CHECK_EQ(stop(ioq).submitted, 1);
+}
+
 // Hundreds of interruptions are no reason to give the ring up.
 static void interruptions_are_no_error(void) {
     struct kernel_script script = {.rules = {{KERNEL_ENTER_FAILS, .value = EINTR, .count = 700}}};
@@ -320,6 +339,23 @@ static void a_close_that_failed_is_not_repeated(void) {
     }
 }
 
+// The same holds for what a directory has taken over, which may be any file.
+static void a_directory_whose_close_failed_is_not_closed_again(void) {
+    static const int errors[] = {EIO, EACCES, EPERM, EINVAL, ENOSYS, EOPNOTSUPP};
+    for (size_t i = 0; i < COUNT(errors); ++i) {
+        struct kernel_script script = {.rules = {{KERNEL_ANSWERS, .value = errors[i], .count = 1, .ops = KERNEL_CLOSE}}};
+        struct ioq *ioq = start(&script, 1);
+        struct bfs_dir *dir = bfs_allocdir();
+        CHECK(dir);
+        CHECK_EQ(bfs_opendir(dir, AT_FDCWD, "/", 0), 0);
+        CHECK_EQ(ioq_closedir(ioq, dir, NULL), 0);
+        expect(ioq, 1, -errors[i]);
+        CHECK_ERRNO(bfs_dirfd(dir), EBADF);
+        free(dir);
+        CHECK(stop(ioq).submitted > 0);
+    }
+}
+
 // A close that the ring did refuse is done by a plain call.
 static void a_refused_close_closes(void) {
     static const int errors[] = {EACCES, EPERM, EINVAL, ENOSYS, EOPNOTSUPP, ECANCELED};
@@ -415,6 +451,7 @@ int main(int argc, char *argv[]) {
         CASE(a_kernel_that_is_full_is_waited_for),
         CASE(a_kernel_that_takes_nothing_is_left_alone),
         CASE(what_is_in_flight_comes_back_without_further_calls),
+        CASE(what_is_never_taken_does_not_wait_for_what_was),
         CASE(interruptions_are_no_error),
         CASE(an_interrupted_wait_submits_nothing_twice),
         CASE(what_no_kernel_took_is_not_run_after_a_cancel),
@@ -427,6 +464,7 @@ int main(int argc, char *argv[]) {
         CASE(an_answer_that_plain_calls_give_too_is_no_refusal),
         CASE(an_interrupted_request_is_run_again),
         CASE(a_close_that_failed_is_not_repeated),
+        CASE(a_directory_whose_close_failed_is_not_closed_again),
         CASE(a_refused_close_closes),
         CASE(a_ring_of_the_programs_own_is_closed),
         CASE(a_caller_that_sleeps_leaves_enough_workers),

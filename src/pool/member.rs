@@ -2,6 +2,7 @@
 
 use super::{Pool, spin};
 use crate::block::Span;
+use crate::hand::Turns;
 use crate::mpmc::Mpmc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub struct Member {
     waits: bool,
     /// Whether it slept since it was last asked.
     slept: bool,
+    turns: Turns,
 }
 
 /// What the watcher saw last.
@@ -44,7 +46,7 @@ enum Next {
 impl Member {
     /// A worker that was started, to search or beside somebody who does.
     pub fn new(index: usize, searching: bool) -> Self {
-        Self { index, searching, fresh: false, waits: false, slept: false }
+        Self { index, searching, fresh: false, waits: false, slept: false, turns: Turns::default() }
     }
 
     /// Whether this worker is the searcher.
@@ -66,7 +68,7 @@ impl Member {
     pub fn next(&mut self, pool: &Pool, pending: &Mpmc) -> Span {
         loop {
             if !self.searching {
-                if let Some(span) = pending.try_pop().or_else(|| pool.hands.steal()) {
+                if let Some(span) = self.take(pool, pending).or_else(|| pool.hands.steal()) {
                     if std::mem::take(&mut self.fresh) && pool.has_work(pending) {
                         pool.notify();
                     }
@@ -79,6 +81,12 @@ impl Member {
                 self.park(pool, pending);
             }
         }
+    }
+
+    /// Takes a span from the pending queue, and now and then from another's hand before.
+    pub fn take(&mut self, pool: &Pool, pending: &Mpmc) -> Option<Span> {
+        let stolen = if self.turns.hands_first() { pool.hands.steal() } else { None };
+        stolen.or_else(|| pending.try_pop())
     }
 
     /// Tells whether this worker's requests wait for something, so that there is room for all.

@@ -125,7 +125,8 @@ impl Flights {
             let ent = span.entry(0).as_mut();
             if std::mem::take(&mut flight.on_trial) {
                 // That cannot be tried any more. If the descriptor is still open, most likely it was not closed.
-                flight.judge(shared, ent, if is_open(ent.args.close.fd) { ent.result } else { -libc::EBADF });
+                let open = flight.closes(ent).is_some_and(is_open);
+                flight.judge(shared, ent, if open { ent.result } else { -libc::EBADF });
             } else if ent.op == ioq_op::IOQ_CLOSEDIR {
                 flight.run_plain(shared, ent);
             } else {
@@ -168,8 +169,8 @@ fn may_be_refusal(errno: c_int) -> bool {
 fn is_worth_a_retry(ent: &ioq_ent, errno: c_int) -> bool {
     may_be_refusal(errno)
         || match ent.op {
-            // A ring closes no ring.
-            ioq_op::IOQ_CLOSE => errno == libc::EBADF,
+            // A ring closes no ring, nor what a directory took for one.
+            ioq_op::IOQ_CLOSE | ioq_op::IOQ_CLOSEDIR => errno == libc::EBADF,
             // It was a thread of the kernel's that was interrupted. To the caller, this would mean cancelled.
             ioq_op::IOQ_OPENDIR | ioq_op::IOQ_STAT if errno == libc::EINTR => true,
             // Only the provider knows which flags make it try the link itself.
@@ -231,6 +232,16 @@ impl Flight {
         }
     }
 
+    /// The descriptor that a request closes, if it does.
+    fn closes(&self, ent: &ioq_ent) -> Option<c_int> {
+        match ent.op {
+            // SAFETY: the arguments of this operation.
+            ioq_op::IOQ_CLOSE => Some(unsafe { ent.args.close.fd }),
+            ioq_op::IOQ_CLOSEDIR => Some(self.fd),
+            _ => None,
+        }
+    }
+
     /// Turns the submission's result into the request's.
     ///
     /// # Safety
@@ -283,14 +294,13 @@ impl Flight {
             return Landing::Done;
         }
         let refused = may_be_refusal(-failed);
-        if ent.op == ioq_op::IOQ_CLOSE {
+        if let Some(fd) = self.closes(ent) {
             // This descriptor may be closed all the same, if that is the file system's answer (NFS and FUSE have any), and
             // its number somebody else's by now. What was cancelled did not run.
             if refused && failed != -libc::ECANCELED {
                 return Landing::Doubtful;
             }
-            // SAFETY: the arguments of this operation.
-            if !refused && !is_ring(unsafe { ent.args.close.fd }) {
+            if !refused && !is_ring(fd) {
                 return Landing::Done;
             }
         }

@@ -135,7 +135,13 @@ impl<'a> Session<'a> {
                     self.ring.push(&submission);
                     self.policy.ran_in_ring(1);
                 }
-                Err(span) => self.run_plain(span),
+                Err(span) => {
+                    self.run_plain(span);
+                    // Of such requests there may be no end, so what the ring has done comes in between.
+                    if self.ring.uring.has_completion() {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -143,10 +149,15 @@ impl<'a> Session<'a> {
     /// Sends the submissions so far, for the kernel to work on while this thread does something else. Should it not take
     /// them, `enter` sends them again.
     fn send_off(&mut self) {
-        let unsent = self.ring.uring.unsent();
+        let unsent = self.unsent();
         if unsent > 0 {
             let _ = self.ring.uring.enter(unsent, 0);
         }
+    }
+
+    /// How many submissions are to be sent. A broken ring is sent none any more, though some are left in it.
+    fn unsent(&mut self) -> usize {
+        if self.broken { 0 } else { self.ring.uring.unsent() }
     }
 
     /// The next request, as a span of one.
@@ -155,10 +166,10 @@ impl<'a> Session<'a> {
             if let Some(one) = self.hand().claim() {
                 return Some(one);
             }
-            if self.stopping || self.broken {
+            if self.stopping {
                 return None;
             }
-            let span = self.shared.pending.try_pop()?;
+            let span = self.member.take(&self.shared.pool, &self.shared.pending)?;
             if span == Span::STOP {
                 self.stopping = true;
                 return None;
@@ -177,6 +188,10 @@ impl<'a> Session<'a> {
         let ent = unsafe { span.entry(0).as_mut() };
         if self.shared.run_quick(ent) {
             self.done.add(self.shared, span);
+            if self.done.requests == 0 {
+                // They were so many that they have been delivered. Submissions are not to wait for more of them.
+                self.send_off();
+            }
             return;
         }
         self.send_off();
@@ -195,14 +210,19 @@ impl<'a> Session<'a> {
     fn enter(&mut self) {
         let mut patience = PATIENCE;
         loop {
-            let unsent = self.ring.uring.unsent();
+            let unsent = self.unsent();
             let waiting = self.ring.flights.len() - unsent;
             let want = if self.ring.uring.has_completion() { 0 } else { 1 };
+            if unsent == 0 && want == 0 {
+                return;
+            }
             let result = self.ring.uring.enter(unsent, want);
             match result {
                 Ok(sent) if sent > 0 || unsent == 0 => return,
                 Err(Errno(libc::EINTR)) => return,
                 _ if self.ring.uring.has_completion() => return,
+                // It never will. What it has must be waited for all the same.
+                _ if unsent > 0 && !may_pass(result) => return self.give_up(unsent),
                 _ if waiting > 0 => {
                     // Too much in flight for the kernel. Wait until there is less.
                     if self.ring.uring.enter(0, 1).is_ok() {
@@ -210,7 +230,7 @@ impl<'a> Session<'a> {
                     }
                     sleep(PAUSE);
                 }
-                _ if patience > 0 && may_pass(result) => {
+                _ if patience > 0 => {
                     patience -= 1;
                     sleep(PAUSE);
                 }
@@ -219,10 +239,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The kernel takes no submissions, and has none. All of them become pending again, lest one that hangs hold up the
+    /// The kernel takes no submissions. All that it has not taken become pending again, lest one that hangs hold up the
     /// others.
     fn give_up(&mut self, unsent: usize) {
         self.broken = true;
+        self.take_back(unsent);
+        // A caller that sleeps may be the only one who can get somebody else to run them, should the first hang.
+        self.shared.tell_of_hand();
+    }
+
+    fn take_back(&mut self, unsent: usize) {
         while let Some(recalled) = self.ring.flights.recall(self.shared, unsent as u64) {
             match recalled {
                 Recalled::Untouched(span) => drop(self.shared.send(span)),
@@ -232,8 +258,6 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        // A caller that sleeps may be the only one who can get somebody else to run them, should the first hang.
-        self.shared.tell_of_hand();
     }
 
     /// Finishes what has been completed: first what takes no time, then what is to be tried again, and then directories,
@@ -264,7 +288,8 @@ impl<'a> Session<'a> {
                 Counters::add(&self.shared.counters[self.member.index()].ring, 1);
                 self.done.add(self.shared, span);
             }
-            Err(submission) => self.ring.push(&submission),
+            Err(submission) if !self.broken => self.ring.push(&submission),
+            Err(_) => self.take_back(1),
         }
     }
 }
