@@ -69,8 +69,8 @@ impl Shared {
         Ok(Self {
             // The stop message.
             pending: Mpmc::new(slots(1)?, spins)?,
-            // What is left of the sentinels that woke the caller.
-            ready: Mpmc::new(slots(2)?, spins)?,
+            // The sentinels that woke the caller: one each that a worker is about to push, and what is left of another.
+            ready: Mpmc::new(slots(nthreads + 2)?, spins)?,
             pool: Pool::new(nthreads, room, spins)?,
             cancelled: AtomicBool::new(false),
             caller_asleep: CachePadded(AtomicBool::new(false)),
