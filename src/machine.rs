@@ -60,6 +60,8 @@ pub struct Machine {
     pub request: fn(&ioq_ent),
     /// Whether making a ring fails.
     pub lacks_rings: Chance,
+    /// How many entries a ring has at most.
+    pub ring_entries: u32,
     /// Whether a ring takes less than it is given, fails, or is interrupted.
     pub ring_balks: Chance,
     /// Whether a ring refuses an operation, or cancels what it has taken.
@@ -79,6 +81,7 @@ impl Machine {
         limits_end: Chance::Never,
         request: |_| (),
         lacks_rings: Chance::Never,
+        ring_entries: 64,
         ring_balks: Chance::Never,
         ring_refuses: Chance::Never,
         holds: |_| false,

@@ -70,6 +70,7 @@ fn some_machine() -> Machine {
         limits_end: [Chance::Never, Chance::Even][one_of(2)],
         request: |ent| run_once(ent.ptr.addr()),
         lacks_rings: [Chance::Never, Chance::Even][one_of(2)],
+        ring_entries: [1, 2, 64][one_of(3)],
         ring_balks: [Chance::Never, Chance::Even][one_of(2)],
         ring_refuses: [Chance::Never, Chance::Even][one_of(2)],
         holds: |_| false,

@@ -23,7 +23,7 @@ pub fn check_available(_: u32) -> Result<(), Errno> {
 
 /// A ring of this thread's.
 pub struct Uring {
-    entries: usize,
+    entries: u32,
     owner: thread::ThreadId,
     /// What was pushed and not taken.
     pushed: VecDeque<Submission>,
@@ -37,7 +37,7 @@ pub struct Uring {
 
 impl Uring {
     pub fn new(entries: u32) -> Result<Self, Errno> {
-        let Machine { lacks_rings, ring_balks, ring_refuses, .. } = machine::get();
+        let Machine { lacks_rings, ring_entries, ring_balks, ring_refuses, .. } = machine::get();
         if lacks_rings.comes() {
             return Err(Errno(libc::ENOMEM));
         }
@@ -50,7 +50,7 @@ impl Uring {
             refuses.then(|| (op, -errnos[machine::one_of(errnos.len())]))
         };
         Ok(Self {
-            entries: entries as usize,
+            entries: ring_entries.min(entries),
             owner: thread::current().id(),
             pushed: VecDeque::new(),
             flying: vec![],
@@ -63,6 +63,11 @@ impl Uring {
         })
     }
 
+    /// How many submissions it has room for.
+    pub fn entries(&self) -> u32 {
+        self.entries
+    }
+
     pub fn limit_workers(&self, _: u32) {}
 
     /// Adds a submission.
@@ -71,7 +76,7 @@ impl Uring {
     ///
     /// What it points to must stay valid until its completion was seen.
     pub unsafe fn push(&mut self, submission: &squeue::Entry) {
-        assert!(self.pushed.len() < self.entries, "there are as many submission queue entries as flights");
+        assert!(self.pushed.len() < self.entries as usize, "there are as many submission queue entries as flights");
         self.pushed.push_back(Submission::of(submission));
     }
 
@@ -105,7 +110,7 @@ impl Uring {
         }
         self.flying.extend(self.pushed.drain(..taken));
         assert!(
-            self.flying.len() + self.completed.len() <= 2 * self.entries,
+            self.flying.len() + self.completed.len() <= 2 * self.entries as usize,
             "more than there is room for completions"
         );
         // The kernel does not wait if it has not taken all.

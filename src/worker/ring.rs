@@ -42,8 +42,8 @@ pub struct Ring {
 impl Ring {
     /// Makes a ring for this thread.
     pub fn new() -> Result<Self, Errno> {
-        let flights = Flights::new(ENTRIES as usize)?;
         let uring = Uring::new(ENTRIES)?;
+        let flights = Flights::new(uring.entries().min(ENTRIES) as usize)?;
         // The kernel's own workers are per thread and per ring here. The default, four for each processor, is for
         // programs with one ring.
         uring.limit_workers((processors::count() as u32).max(4));

@@ -84,6 +84,11 @@ impl Uring {
         }
     }
 
+    /// How many submissions it has room for.
+    pub fn entries(&self) -> u32 {
+        self.ring.params().sq_entries()
+    }
+
     /// Limits how many threads of the kernel's own work for this ring. Older kernels have their own ideas.
     pub fn limit_workers(&self, count: u32) {
         let _ = self.ring.submitter().register_iowq_max_workers(&mut [count, 0]);
