@@ -16,6 +16,7 @@
 //! them the same every time.
 
 use crate::backend::Backend;
+use crate::block::BLOCK_ENTRIES;
 use crate::entry::{ioq_ent, ioq_nop_type, ioq_op};
 use crate::errno::Errno;
 use crate::machine::{Chance, Machine, one_of};
@@ -515,6 +516,28 @@ fn nothing_waits_behind_a_request_that_hangs_while_the_caller_polls() {
 #[test]
 fn nothing_waits_behind_a_request_that_hangs_while_the_caller_leaves_all_to_rings() {
     check(|| one_hangs(2 + one_of(2), with_rings(), |caller| _ = caller.pop(true)));
+}
+
+/// What such a caller sent last does not wait for the worker that comes to what it sent before: the last request of a
+/// block may be alone in its span, so that nobody tells the caller when that worker takes it, and hangs.
+#[test]
+fn nothing_waits_behind_a_request_that_hangs_at_the_end_of_a_block() {
+    check(|| {
+        let last = BLOCK_ENTRIES - 1;
+        set_hanging(last, last + 2);
+        let mut caller = Caller::create(2 * BLOCK_ENTRIES, 2 + one_of(2), Backend::Uring);
+        for _ in 0..last {
+            caller.request(Kind::Nop);
+        }
+        while caller.back.contains(&false) {
+            caller.pop(true);
+        }
+        for _ in 0..2 {
+            caller.request(Kind::Stat);
+        }
+        caller.drain();
+        caller.destroy();
+    });
 }
 
 /// So it is while the caller polls.

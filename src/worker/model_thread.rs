@@ -3,6 +3,7 @@
 use super::{Job, work};
 use crate::errno::Errno;
 use crate::machine;
+use std::cell::Cell;
 use std::ptr::NonNull;
 
 #[cfg(ioq_loom)]
@@ -44,7 +45,12 @@ impl Thread {
 
 pub fn set_name(_: usize) {}
 
-/// How often this thread has slept so far. Only differences count.
+/// How often this thread has slept so far. Only differences count, so all threads may count together.
 pub fn sleeps() -> i64 {
-    i64::from(machine::get().time_passes.comes())
+    SLEEPS.set(SLEEPS.get() + i64::from(machine::get().time_passes.comes()));
+    SLEEPS.get()
+}
+
+thread_local! {
+    static SLEEPS: Cell<i64> = const { Cell::new(0) };
 }
