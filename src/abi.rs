@@ -52,8 +52,10 @@ pub type RawNopType = c_uint;
 /// # Processes
 ///
 /// After `fork()` the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
-/// releases the memory and runs nothing; and after `_Fork()` not even that. Queues that the child creates are like any
-/// others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues meanwhile.
+/// releases the memory and runs nothing. Not even that is allowed after `_Fork()`, if another thread was in a call with
+/// that queue, or if the child has its parent's process ID, in a PID namespace of its own. Queues that the child creates
+/// are like any others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues
+/// meanwhile.
 ///
 /// The descriptors of rings are close-on-exec. A child of `fork()` inherits them, and may close them. If a process
 /// forbids itself io_uring later, by a seccomp filter, its queues go on without. A process that is about to close

@@ -38,7 +38,7 @@ pub struct Shared {
     /// Whether the caller sleeps until a response is ready.
     pub caller_asleep: CachePadded<AtomicBool>,
     pub backend: Backend,
-    pub host: &'static Host,
+    pub host: Host,
     /// What each worker did, by its number.
     pub counters: Vec<CachePadded<Counters>>,
 }
@@ -180,7 +180,7 @@ impl Shared {
         unsafe {
             let ent = one.entry(0).as_mut();
             if !self.run_quick(ent) {
-                exec::run(self.host, ent);
+                exec::run(&self.host, ent);
             }
         }
     }

@@ -18,8 +18,8 @@ use crate::errno::{negated, negated_result};
 use crate::{dir, stat};
 use libc::{c_char, c_int, c_uint, c_void};
 use std::mem::transmute;
-use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 #[cfg(feature = "static")]
 mod link;
@@ -52,6 +52,11 @@ enum Function {
     StatxConvert,
 }
 
+impl Function {
+    /// How many there are.
+    const COUNT: usize = Self::StatxConvert as usize + 1;
+}
+
 /// The address of a host's function.
 type Address = NonNull<c_void>;
 
@@ -64,11 +69,27 @@ pub struct Host {
 }
 
 impl Host {
-    /// The providers, which are looked up once.
-    pub fn get() -> &'static Self {
-        static HOST: OnceLock<Host> = OnceLock::new();
-        HOST.get_or_init(|| Self { dir: DirOps::new(find), stat: StatOps::new(find) })
+    /// The providers.
+    pub fn get() -> Self {
+        Self { dir: DirOps::new(find_once), stat: StatOps::new(find_once) }
     }
+}
+
+/// The host's function, which is looked up the first time.
+///
+/// Threads that come at once all look, and find the same. None waits for another: a child of `fork()` might wait for a
+/// thread that only its parent has.
+fn find_once(function: Function) -> Option<Address> {
+    const UNKNOWN: *mut c_void = ptr::dangling_mut();
+    static FOUND: [AtomicPtr<c_void>; Function::COUNT] = [const { AtomicPtr::new(UNKNOWN) }; Function::COUNT];
+    // Relaxed: there is nothing behind these addresses but code.
+    let found = &FOUND[function as usize];
+    let mut address = found.load(Ordering::Relaxed);
+    if address == UNKNOWN {
+        address = find(function).map_or(ptr::null_mut(), NonNull::as_ptr);
+        found.store(address, Ordering::Relaxed);
+    }
+    NonNull::new(address)
 }
 
 /// The functions on `struct bfs_dir`; none stands for the library's own.

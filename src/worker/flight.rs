@@ -339,7 +339,7 @@ impl Flight {
             if ent.op == ioq_op::IOQ_CLOSEDIR {
                 ent.result = errno::negated(libc::close(self.fd));
             } else {
-                exec::run(shared.host, ent);
+                exec::run(&shared.host, ent);
             }
         }
     }
