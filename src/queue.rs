@@ -206,12 +206,16 @@ impl Ioq {
         }
     }
 
-    /// Starts a worker for each span that is pending, though the first may have found none yet: this thread is about to
-    /// sleep, and nobody else can start them when that one hangs. Call this after saying that it sleeps: then
-    /// whoever sends something back after this look wakes it.
+    /// Starts a worker for each span that is pending and that none of those without work comes for: this thread is about to
+    /// sleep, and nobody else can start them when the others hang. Call this after saying that it sleeps: then whoever
+    /// sends something back after this look wakes it.
     fn start_for_backlog(&self, caller: &mut Caller) {
-        self.start_for_pending(caller);
-        for _ in 1..self.shared.pending.len() {
+        let pending = self.shared.pending.len();
+        if pending == 0 {
+            return;
+        }
+        // In this order: whoever has taken a span before is not without work any more.
+        for _ in self.shared.pool.without_work()..pending {
             if caller.threads.len() == caller.jobs.len() || caller.alone {
                 return;
             }

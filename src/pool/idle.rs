@@ -95,15 +95,17 @@ impl Idle {
         index
     }
 
-    /// Adds a worker though somebody searches, if there is room. Returns its number, and whether it is to search.
+    /// How many workers have no work: those that are parked, and whoever searches.
+    pub fn without_work(&self) -> usize {
+        self.parked.len() + usize::from(self.searching)
+    }
+
+    /// Adds a worker beside those without work, if there is room. Returns its number, and whether it is to search.
     pub fn start_beside(&mut self) -> Option<(usize, bool)> {
-        if !self.searching {
-            return self.start().map(|index| (index, true));
-        }
-        if self.stopped || !self.parked.is_empty() || self.started == self.limit || !self.has_room() {
+        if self.stopped || self.started == self.limit || !self.has_room() {
             return None;
         }
-        Some((self.add(), false))
+        Some((self.add(), self.search()))
     }
 
     /// The worker that was added last could not be started, whether it was `searching` or not.

@@ -150,8 +150,13 @@ impl Pool {
         Some(Member::new(index, true))
     }
 
-    /// Makes place for another worker if there is room, even if somebody searches already: for who cannot come back to
-    /// start the next when that one goes to work.
+    /// How many workers have no work, each of which comes for one of the spans that are pending.
+    pub fn without_work(&self) -> usize {
+        self.idle.lock().without_work()
+    }
+
+    /// Makes place for another worker if there is room, even if somebody is without work already: for who cannot come
+    /// back to start the next when that one goes to work.
     pub fn start_beside(&self) -> Option<Member> {
         let mut idle = self.idle.lock();
         let (index, searching) = idle.start_beside()?;
