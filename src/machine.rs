@@ -92,17 +92,25 @@ impl Machine {
     #[cfg(test)]
     pub fn set(self) {
         MACHINE.set(self);
+        SLEEPS.set(0);
     }
 }
 
 thread_local! {
     // All threads of a model are one to the system.
     static MACHINE: Cell<Machine> = const { Cell::new(Machine::IDEAL) };
+    static SLEEPS: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The machine of this model.
 pub fn get() -> Machine {
     MACHINE.get()
+}
+
+/// How often something has slept so far. Only differences count, so all threads may count together.
+pub fn sleeps() -> i64 {
+    SLEEPS.set(SLEEPS.get() + i64::from(get().time_passes.comes()));
+    SLEEPS.get()
 }
 
 /// One of so many possibilities.

@@ -3,13 +3,14 @@
 use super::{Job, work};
 use crate::errno::Errno;
 use crate::machine;
-use std::cell::Cell;
 use std::ptr::NonNull;
 
 #[cfg(ioq_loom)]
 use loom::thread;
 #[cfg(ioq_shuttle)]
 use shuttle::thread;
+
+pub use machine::sleeps;
 
 /// A thread that was started and not joined.
 pub struct Thread(thread::JoinHandle<()>);
@@ -44,13 +45,3 @@ impl Thread {
 }
 
 pub fn set_name(_: usize) {}
-
-/// How often this thread has slept so far. Only differences count, so all threads may count together.
-pub fn sleeps() -> i64 {
-    SLEEPS.set(SLEEPS.get() + i64::from(machine::get().time_passes.comes()));
-    SLEEPS.get()
-}
-
-thread_local! {
-    static SLEEPS: Cell<i64> = const { Cell::new(0) };
-}
