@@ -19,7 +19,7 @@ use crate::backend::Backend;
 use crate::block::BLOCK_ENTRIES;
 use crate::entry::{ioq_ent, ioq_nop_type, ioq_op};
 use crate::errno::Errno;
-use crate::machine::{Chance, Machine, one_of};
+use crate::machine::{self, Chance, Machine, one_of};
 use crate::queue::{Ioq, Request};
 use crate::stat::bfs_stat;
 use crate::worker::Submission;
@@ -518,8 +518,33 @@ fn nothing_waits_behind_a_request_that_hangs_while_the_caller_leaves_all_to_ring
     check(|| one_hangs(2 + one_of(2), with_rings(), |caller| _ = caller.pop(true)));
 }
 
-/// What such a caller sent last does not wait for the worker that comes to what it sent before: the last request of a
-/// block may be alone in its span, so that nobody tells the caller when that worker takes it, and hangs.
+/// A caller that helps falls asleep when a worker has everything in its ring. If that breaks then, the caller takes its
+/// part of what is left. The first requests are there to have been slow, so that the worker turns to its ring.
+#[test]
+fn nothing_waits_behind_a_request_that_hangs_when_a_ring_has_broken() {
+    check(|| {
+        let slow = 4;
+        set_hanging(slow + one_of(3), slow + 3);
+        let machine = machine::get();
+        Machine { time_passes: Chance::Always, ring_balks: Chance::Even, ..machine }.set();
+        let mut caller = Caller::create(8, 1, Backend::Auto);
+        for number in 0..slow {
+            caller.request(Kind::Stat);
+            while !caller.back[number] {
+                poll(&mut caller);
+            }
+        }
+        for _ in 0..3 {
+            caller.request(Kind::Stat);
+        }
+        caller.submit();
+        caller.drain();
+        caller.destroy();
+    });
+}
+
+/// What a caller that leaves all to rings sent last does not wait for the worker that comes to what it sent before: the
+/// last request of a block may be alone in its span, so that nobody tells the caller when that worker takes it, and hangs.
 #[test]
 fn nothing_waits_behind_a_request_that_hangs_at_the_end_of_a_block() {
     check(|| {
