@@ -2,13 +2,14 @@
 //!
 //! What is broken is listed in `mutations.txt`, with the models that must fail then; its head tells the form. Each
 //! mutation is made in a copy of the source. One that does not apply any more, or does not compile, fails the test, and so
-//! does a model that fails without it; so the list cannot rot. Run by `make check-mutations`.
+//! does a model that fails without it; so the list cannot rot. Each model must be in it: one that cannot fail proves
+//! nothing. Run by `make check-mutations`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output};
 use std::sync::{Arc, OnceLock};
 
 /// What the models of either kind run under: the cfg, and the environment.
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     // They share the copy.
     args.test_threads = Some(1);
     let mut mutations = parse(include_str!("mutations.txt"));
+    let listed: BTreeSet<_> = mutations.iter().flat_map(|mutation| mutation.models.iter().cloned()).collect();
     let chosen = args.filter.as_deref().unwrap_or_default();
     mutations.retain(|mutation| mutation.name.contains(chosen));
     let copy = Arc::new(Copy::new(&mutations));
@@ -43,7 +45,11 @@ fn main() -> ExitCode {
         let copy = copy.clone();
         Trial::test(mutation.name.clone(), move || copy.try_out(&mutation))
     };
-    libtest_mimic::run(&args, mutations.into_iter().map(trial).collect()).exit_code()
+    let complete = {
+        let copy = copy.clone();
+        Trial::test("each model notices something", move || Ok(copy.check_list(&listed)?))
+    };
+    libtest_mimic::run(&args, mutations.into_iter().map(trial).chain([complete]).collect()).exit_code()
 }
 
 /// Reads the list.
@@ -111,8 +117,36 @@ impl Copy {
         })
     }
 
+    /// Whether every model that there is notices some mutation.
+    fn check_list(&self, listed: &BTreeSet<(String, String)>) -> Result<(), String> {
+        self.sound.get_or_init(|| self.check_original()).clone()?;
+        for (tool, _) in TOOLS {
+            let output = self.test(tool, &["--list"])?;
+            let list = String::from_utf8_lossy(&output.stdout);
+            let models = list.lines().filter_map(|line| line.strip_suffix(": test")).filter(|n| n.contains("models::"));
+            let models: BTreeSet<_> = models.map(|model| (tool.into(), model.into())).collect();
+            if models.is_empty() {
+                return Err(format!("{tool}: no models"));
+            }
+            let missing: Vec<_> = models.difference(listed).map(|(_, model)| model.as_str()).collect();
+            if !missing.is_empty() {
+                return Err(format!("{tool}: nothing shows that these can fail: {}", missing.join(", ")));
+            }
+        }
+        Ok(())
+    }
+
     /// Builds the models, and runs one of them.
     fn passes(&self, tool: &str, model: &str) -> Result<bool, String> {
+        let run = self.test(tool, &["--exact", model])?;
+        if !String::from_utf8_lossy(&run.stdout).contains("running 1 test\n") {
+            return Err(format!("{tool} {model}: no such model"));
+        }
+        Ok(run.status.success())
+    }
+
+    /// Builds the models, and runs the program with these arguments.
+    fn test(&self, tool: &str, arguments: &[&str]) -> Result<Output, String> {
         let (_, environment) = TOOLS.iter().find(|(name, _)| *name == tool).ok_or("no such tool")?;
         let cargo = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO"));
@@ -126,11 +160,7 @@ impl Copy {
         if !build.status.success() {
             return Err(String::from_utf8_lossy(&build.stderr).into());
         }
-        let run = cargo(&["--", "--exact", model])?;
-        if !String::from_utf8_lossy(&run.stdout).contains("running 1 test\n") {
-            return Err(format!("{tool} {model}: no such model"));
-        }
-        Ok(run.status.success())
+        cargo(&[&["--"], arguments].concat())
     }
 }
 
