@@ -63,19 +63,10 @@ static bool is_disturbance(int error) {
     return error == ECANCELED || error == EINTR;
 }
 
-static bool is_directory(int fd) {
-    struct stat sb;
-    CHECK_EQ(fstat(fd, &sb), 0);
-    return S_ISDIR(sb.st_mode);
-}
-
 // A ring that refuses one close refuses all. If only one fails, then those are the file's last words, which may be any error,
-// and it is closed. Directories have none.
-static bool is_closed(int fd, int error) {
-    if (error == ECANCELED) {
-        return false;
-    }
-    return !may_be_refusal(error) || (injected()->mode != ON && !is_directory(fd));
+// and it is closed.
+static bool is_closed(int error) {
+    return error != ECANCELED && (!may_be_refusal(error) || injected()->mode != ON);
 }
 
 static void inject_into(struct io_uring_sqe *sqe) {
@@ -89,7 +80,7 @@ static void inject_into(struct io_uring_sqe *sqe) {
     if (!error) {
         return;
     }
-    if (closes && !is_trial && is_closed(sqe->fd, error)) {
+    if (closes && !is_trial && is_closed(error)) {
         CHECK_EQ(close(sqe->fd), 0);
         note(CLOSING, (uintptr_t)sqe->fd, error);
     } else if (!closes && !may_be_refusal(error) && !is_disturbance(error)) {
