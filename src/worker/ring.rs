@@ -136,9 +136,9 @@ impl<'a> Session<'a> {
                     self.policy.ran_in_ring(1);
                 }
                 Err(span) => {
-                    self.run_plain(span);
-                    // Of such requests there may be no end, so what the ring has done comes in between.
-                    if self.ring.uring.has_completion() {
+                    let all_sent = self.run_plain(span);
+                    // Of such requests there may be no end, so what the ring has done, or does not take, comes in between.
+                    if !all_sent || self.ring.uring.has_completion() {
                         break;
                     }
                 }
@@ -146,13 +146,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sends the submissions so far, for the kernel to work on while this thread does something else. Should it not take
-    /// them, `enter` sends them again.
-    fn send_off(&mut self) {
+    /// Sends the submissions so far, for the kernel to work on while this thread does something else. Returns whether it
+    /// took them. If not, `enter` sends them again.
+    fn send_off(&mut self) -> bool {
         let unsent = self.unsent();
-        if unsent > 0 {
-            let _ = self.ring.uring.enter(unsent, 0);
-        }
+        unsent == 0 || self.ring.uring.enter(unsent, 0) == Ok(unsent)
     }
 
     /// How many submissions are to be sent. A broken ring is sent none any more, though some are left in it.
@@ -182,19 +180,17 @@ impl<'a> Session<'a> {
         Counters::add(&self.shared.counters[self.member.index()].plain, 1);
     }
 
-    fn run_plain(&mut self, span: Span) {
+    /// Runs a request by plain calls. Returns false if there are submissions that the kernel did not take.
+    fn run_plain(&mut self, span: Span) -> bool {
         self.count_plain();
         // SAFETY: this thread owns the span.
         let ent = unsafe { span.entry(0).as_mut() };
         if self.shared.run_quick(ent) {
             self.done.add(self.shared, span);
-            if self.done.requests == 0 {
-                // They were so many that they have been delivered. Submissions are not to wait for more of them.
-                self.send_off();
-            }
-            return;
+            // When they were so many that they have been delivered, submissions are not to wait for more of them.
+            return self.done.requests > 0 || self.send_off();
         }
-        self.send_off();
+        let all_sent = self.send_off();
         self.done.deliver(self.shared);
         let start = Instant::now();
         self.shared.run_one(&span);
@@ -204,6 +200,7 @@ impl<'a> Session<'a> {
         if time >= DELIVER_AFTER {
             self.done.deliver(self.shared);
         }
+        all_sent
     }
 
     /// Sends the submissions, and waits for a completion.
