@@ -118,10 +118,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes requests as long as there are some and the ring has room.
+    /// Takes requests as long as there are some and the ring has room. With a broken ring, a worker waits for what is still
+    /// in that: to run anything else, which may hang, it leaves to the others meanwhile.
     fn fill(&mut self) {
-        while !self.ring.flights.is_full() {
-            let wanted = !self.broken && self.policy.wants_ring();
+        while !self.broken && !self.ring.flights.is_full() {
+            let wanted = self.policy.wants_ring();
             if !wanted && self.ring.flights.len() == 0 {
                 break;
             }
