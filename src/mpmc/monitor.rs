@@ -6,9 +6,7 @@ use crate::sync::{CachePadded, Condvar, Mutex};
 
 /// Few ever sleep on a slot: the caller for want of a response, and writers to a full queue, of which there are none while
 /// each request has a slot of its own. Sharing a monitor costs a sleeper only a look at its slot.
-///
-/// loom's queues have two slots, which share one.
-const MAX_MONITORS: usize = if cfg!(ioq_loom) { 1 } else { 4 };
+const MAX_MONITORS: usize = 4;
 
 /// A mutex and a condition variable. The mutex guards nothing but the order of sleeping and waking.
 struct Monitor {
