@@ -24,7 +24,7 @@ use std::ptr;
 
 /// How often a thread that takes something looks into the hands before. A look takes a cache line from each owner, and
 /// costs next to nothing beside so many spans.
-const HANDS_FIRST_EVERY: u32 = if cfg!(ioq_shuttle) { 2 } else { 64 };
+const HANDS_FIRST_EVERY: u32 = 64;
 
 /// Whose turn it is, when a thread looks for something to take: that of the hands, or that of the queue.
 #[derive(Default)]
@@ -33,8 +33,17 @@ pub struct Turns(u32);
 impl Turns {
     /// Whether it is the hands' turn.
     pub fn hands_first(&mut self) -> bool {
-        self.0 = self.0.wrapping_add(1);
-        self.0 % HANDS_FIRST_EVERY == 0
+        let due = self.0 >= HANDS_FIRST_EVERY;
+        if due {
+            self.0 = 0;
+        }
+        due
+    }
+
+    /// This thread has taken something. Looks that find nothing do not count: who finds nothing has other reasons to
+    /// look into the hands.
+    pub fn took(&mut self) {
+        self.0 += 1;
     }
 }
 

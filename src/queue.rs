@@ -286,10 +286,13 @@ impl Ioq {
         }
         let kept = if caller.turns.0.hands_first() { self.shared.pool.hands.take_done() } else { None };
         if let Some(span) = kept.or_else(|| self.shared.try_receive()) {
+            caller.turns.0.took();
             prefetch::entries(&span);
             return Some(span);
         }
-        errno::preserved(|| self.wait(caller, block))
+        let span = errno::preserved(|| self.wait(caller, block))?;
+        caller.turns.0.took();
+        Some(span)
     }
 
     /// Makes responses, or waits for them.
@@ -355,6 +358,7 @@ impl Ioq {
                 pending = None;
             }
             let span = pending.or_else(|| shared.pool.hands.steal())?;
+            caller.turns.1.took();
             // If there is no run, then a worker was quicker.
             if let Some(run) = shared.run(span, own) {
                 if let Some(rest) = shared.pool.hands.of(own).clear() {

@@ -86,7 +86,9 @@ impl Member {
     /// Takes a span from the pending queue, and now and then from another's hand before.
     pub fn take(&mut self, pool: &Pool, pending: &Mpmc) -> Option<Span> {
         let stolen = if self.turns.hands_first() { pool.hands.steal() } else { None };
-        stolen.or_else(|| pending.try_pop())
+        let span = stolen.or_else(|| pending.try_pop())?;
+        self.turns.took();
+        Some(span)
     }
 
     /// Tells whether this worker's requests wait for something, so that there is room for all.
