@@ -18,8 +18,9 @@
 //! | the caller pops it, and gives it back | `queue`, `block` |
 //!
 //! Beside the way: `backend` (the user's choice), `policy` (the library's), `prefetch` (cache lines ahead of their use),
-//! `processors` (how many), `clock` (one that is cheap to read), `cancellation` (of the calling thread, which waits), `errno` (errors), `alloc` (memory that may fail to come),
-//! `sync` (atomics and locks, or those of the model checkers), and for the models alone `machine` and `models`.
+//! `processors` (how many), `clock` (one that is cheap to read), `cancellation` (of the calling thread, which waits),
+//! `errno` (errors), `alloc` (memory that may fail to come), `sync` (atomics and locks, or those of the model checkers), and
+//! for the models alone `machine` and `models`.
 //! `docs/design.md` has the whole picture, and the figures behind it.
 
 #[cfg(all(ioq_shipped, not(panic = "abort")))]

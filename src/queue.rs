@@ -54,8 +54,9 @@ struct Caller {
     current: Entries,
     /// How many requests were run in here.
     ran: u64,
-    /// For what it receives, and for what it runs.
-    turns: (Turns, Turns),
+    /// Whose turn it is when it receives something, and when it runs something.
+    receiving: Turns,
+    running: Turns,
     threads: Vec<worker::Thread>,
     /// What the threads are told when they start. They read it in place.
     jobs: Vec<UnsafeCell<worker::Job>>,
@@ -122,7 +123,8 @@ impl Ioq {
             sent: None,
             current: Entries::NONE,
             ran: 0,
-            turns: Default::default(),
+            receiving: Turns::default(),
+            running: Turns::default(),
             threads: alloc::with_capacity(nthreads)?,
             jobs: alloc::vec(nthreads, |_| UnsafeCell::new(worker::Job::NONE))?,
             missed: 0,
@@ -284,14 +286,15 @@ impl Ioq {
         if caller.in_flight == 0 {
             return None;
         }
-        let kept = if caller.turns.0.hands_first() { self.shared.pool.hands.take_done() } else { None };
-        if let Some(span) = kept.or_else(|| self.shared.try_receive()) {
-            caller.turns.0.took();
-            prefetch::entries(&span);
-            return Some(span);
-        }
-        let span = errno::preserved(|| self.wait(caller, block))?;
-        caller.turns.0.took();
+        let kept = if caller.receiving.hands_first() { self.shared.pool.hands.take_done() } else { None };
+        let span = match kept.or_else(|| self.shared.try_receive()) {
+            Some(span) => {
+                prefetch::entries(&span);
+                span
+            }
+            None => errno::preserved(|| self.wait(caller, block))?,
+        };
+        caller.receiving.took();
         Some(span)
     }
 
@@ -347,7 +350,7 @@ impl Ioq {
         let shared = &self.shared;
         let own = shared.pool.caller_hand();
         loop {
-            let stolen = if caller.turns.1.hands_first() { shared.pool.hands.steal() } else { None };
+            let stolen = if caller.running.hands_first() { shared.pool.hands.steal() } else { None };
             let mut pending = stolen.or_else(|| shared.pending.try_pop());
             if pending == Some(Span::STOP) {
                 if shared.pool.present() == 0 {
@@ -358,7 +361,7 @@ impl Ioq {
                 pending = None;
             }
             let span = pending.or_else(|| shared.pool.hands.steal())?;
-            caller.turns.1.took();
+            caller.running.took();
             // If there is no run, then a worker was quicker.
             if let Some(run) = shared.run(span, own) {
                 if let Some(rest) = shared.pool.hands.of(own).clear() {
