@@ -82,9 +82,6 @@ static void neighbours(size_t nthreads, bool block) {
 
 static void beside_a_slow_request(void) {
     for (size_t i = 0; i < rounds(5); ++i) {
-        if (!backend_is("uring")) {
-            neighbours(1, true); // with the caller's help
-        }
         neighbours(2, true);
         neighbours(2, false);
         neighbours(4, false);

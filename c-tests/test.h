@@ -155,6 +155,26 @@ static inline int ring_use_errno(void) {
     return error == EBADF ? ring_errno() : error;
 }
 
+// Whether this process can do without the descriptors of its rings (Linux 5.18).
+static inline bool rings_register(void) {
+    uint32_t params[30] = {0};
+    long fd = syscall(SYS_io_uring_setup, 2, params);
+    if (fd < 0) {
+        return false;
+    }
+    struct {
+        uint32_t offset, resv;
+        uint64_t data;
+    } update = {UINT32_MAX, 0, (uint64_t)fd};
+    long ret = syscall(SYS_io_uring_register, fd, 20 /* IORING_REGISTER_RING_FDS */, &update, 1);
+    if (ret == 1) {
+        update.data = 0;
+        CHECK_EQ(syscall(SYS_io_uring_register, fd, 21 /* IORING_UNREGISTER_RING_FDS */, &update, 1), 1);
+    }
+    close((int)fd);
+    return ret == 1;
+}
+
 // Whether statx() is refused to this process, as by an old kernel or a filter.
 static inline bool statx_refused(void) {
     struct statx sx;

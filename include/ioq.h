@@ -75,6 +75,54 @@ enum ioq_nop_type {
     IOQ_NOP_HEAVY = 1,
 };
 
+/** Flags of a queue. */
+enum ioq_flags {
+    /**
+     * An ioq_pop() that would wait runs requests itself for as long as they are quick, which spares a program with
+     * nothing else to do the waiting. It stops at the first sign that requests wait for something, and goes on when
+     * those of the workers are quick again. What that risks: the pop is held up for as long as the request that it runs
+     * takes, or for ever if that hangs, whatever else is ready.
+     */
+    IOQ_CALLER_RUNS = 1,
+};
+
+/** How a queue runs requests that may wait. */
+enum ioq_backend {
+    /** What the environment variable IOQ_BACKEND says, and IOQ_BACKEND_AUTO if it says nothing. */
+    IOQ_BACKEND_DEFAULT = 0,
+    /** io_uring where it can be had and pays, else plain system calls. */
+    IOQ_BACKEND_AUTO = 1,
+    /** io_uring for all that it can do. Without one, ioq_create_with() fails. */
+    IOQ_BACKEND_URING = 2,
+    /** Plain system calls alone. */
+    IOQ_BACKEND_SYNC = 3,
+};
+
+/**
+ * What a queue is to be like.
+ *
+ * Set everything to 0 first; 0 is the default of each member but the first two. Members may be added at the end: a
+ * library that does not know one of them fails with E2BIG unless it is 0.
+ */
+struct ioq_options {
+    /** sizeof(struct ioq_options). */
+    size_t size;
+    /** How many requests the queue holds, from submission to ioq_free(); exactly that many, at least 1. */
+    size_t depth;
+    /** The most worker threads to start. */
+    size_t nthreads;
+    /** How to run requests. */
+    enum ioq_backend backend;
+    /** enum ioq_flags, or 0. */
+    unsigned int flags;
+    /**
+     * The most requests to have waiting in the kernel at once, beside one in each worker. How many it will be is found
+     * out, and depends on what the file system can do. Each takes a thread of the kernel's, of some 24 KiB, while it waits.
+     * 0 stands for 256.
+     */
+    size_t inflight;
+};
+
 /** Arguments of ioq_nop(). */
 struct ioq_nop {
     /** How much work to do. */
@@ -148,9 +196,9 @@ struct ioq_ent {
 
 /** How the requests of a queue were run so far. */
 struct ioq_counts {
-    /** By a worker, through its io_uring, with what a ring refused and a plain call then did. */
+    /** Through the queue's io_uring. */
     uint64_t ring;
-    /** By a worker, with plain system calls. */
+    /** By a worker, with plain system calls, be it after a ring has begun or refused. */
     uint64_t worker;
     /** By the caller itself, in ioq_pop(). */
     uint64_t caller;
@@ -204,6 +252,21 @@ struct ioq_counts {
  * those stand for by then.
  */
 struct ioq *ioq_create(size_t depth, size_t nthreads);
+
+/**
+ * Create a queue with options.
+ *
+ * ioq_create() is the short form of this, and its description holds here too.
+ *
+ * Parameters:
+ * - options: what the queue is to be like. The structure is the caller's, and not used any more after this.
+ *
+ * Returns:
+ * The queue, to be destroyed with ioq_destroy(), or NULL with errno set as by ioq_create(), and:
+ * - EINVAL: options is NULL, its size is too small, or backend or flags have an unknown value.
+ * - E2BIG: there are options set that this version of the library does not know.
+ */
+struct ioq *ioq_create_with(const struct ioq_options *options);
 
 /**
  * How many more requests fit: depth less the entries that were submitted and not yet given to ioq_free().
@@ -369,6 +432,10 @@ static_assert(offsetof(struct ioq_ent, op) == 0, "ABI");
 static_assert(offsetof(struct ioq_ent, result) == 4, "ABI");
 static_assert(offsetof(struct ioq_ent, ptr) == 8, "ABI");
 static_assert(offsetof(struct ioq_ent, nop) == 16, "ABI");
+static_assert(sizeof(enum ioq_backend) == 4, "ABI");
+static_assert(sizeof(enum ioq_flags) == 4, "ABI");
+static_assert(sizeof(struct ioq_options) == 40, "ABI");
+static_assert(offsetof(struct ioq_options, inflight) == 32, "ABI");
 static_assert(sizeof(struct ioq_counts) == 24, "ABI");
 static_assert(offsetof(struct ioq_counts, caller) == 16, "ABI");
 static_assert(offsetof(struct ioq_opendir, path) == 8, "ABI");

@@ -3,8 +3,10 @@
 //! `include/ioq.h` is generated from this file and `entry.rs`; what C programmers read is what stands below.
 
 use crate::entry::*;
-use crate::errno::{self, Errno};
-use crate::queue::{Ioq, Request};
+use crate::ops::{Close, Closedir, Nop, Opendir, Request, Stat};
+use crate::platform::errno::{self, Errno};
+use crate::queue::Ioq;
+use crate::queue::options::Options;
 use libc::{c_char, c_int, c_uint, c_void};
 use std::ptr::{self, NonNull};
 
@@ -13,21 +15,21 @@ pub type RawNopType = c_uint;
 
 /// Create a queue.
 ///
-/// Threads and rings are started when the first requests need them, so an unused queue costs little memory and no
-/// file descriptor. A worker holds at most one descriptor, that of its ring. If no worker can be started, then or
-/// later, the queue still works: popping runs the requests.
+/// Threads and the ring are started when requests need them, so a queue costs what is used of it, whatever it was
+/// created with.
 ///
-/// The environment variable `IOQ_BACKEND` chooses how workers run the requests: `auto` (the default) uses io_uring
-/// where it can be had and pays, `uring` insists on it, `sync` uses plain system calls alone. It is read by each call,
-/// so no other thread may call `setenv()` meanwhile, and ignored in programs that gain privileges when they are executed
-/// (set-user-ID, set-group-ID, file capabilities).
+/// The environment variable `IOQ_BACKEND` chooses how requests are run: `auto` (the default) uses io_uring where it can be
+/// had and pays, `uring` insists on it, `sync` uses plain system calls alone. It is read by each call, so no other
+/// thread may call `setenv()` meanwhile, and ignored in programs that gain privileges when they are executed (set-user-ID,
+/// set-group-ID, file capabilities). `ioq_create_with()` can choose instead.
 ///
 /// # Parameters
 ///
 /// - `depth`: how many requests the queue holds, from submission to `ioq_free()`; exactly that many, at least 1.
-/// - `nthreads`: the most worker threads to start. With 0, requests run inside the caller's own blocking `ioq_pop()`,
-///   and nowhere else. While requests wait for something, such as a disk, all workers run, so more than there are
-///   processors may pay; while they only use the processors, one less than there are runs, but at least one.
+/// - `nthreads`: the most worker threads to start. While requests wait for something, such as a disk, all workers run, so
+///   more than there are processors may pay; while they only use the processors, as many run as there are, less the one
+///   that the caller needs while it is awake. With 0, requests run inside the caller's own blocking `ioq_pop()`, and
+///   nowhere else.
 ///
 /// # Returns
 ///
@@ -36,14 +38,32 @@ pub type RawNopType = c_uint;
 /// - `EINVAL`: `depth` is 0, or `IOQ_BACKEND` has an unknown value.
 /// - `ENOMEM`: no memory, or `depth` or `nthreads` is larger than any memory could be.
 /// - with `IOQ_BACKEND=uring` and at least one thread, whatever `io_uring_setup(2)` failed with, such as `ENOSYS`,
-///   `EPERM` or `EMFILE`.
+///   `EPERM` or `EMFILE`; also `ENOSYS` before Linux 5.11.
+///
+/// # Time
+///
+/// Nothing is held back:
+///
+/// - A response can be popped at most 0.2 ms after its request is done, whatever its neighbours do. A blocking `ioq_pop()`
+///   may gather responses for that long while they come quickly and others are to come; one that does not block takes
+///   what is done.
+/// - While some requests hang, and more workers were asked for than those are, all others run and come back: whether the
+///   caller blocks, polls, or goes away after `ioq_submit()`. Where threads, descriptors or memory cannot be had, that is
+///   so from when they can: it is tried again every 10 ms, in any call and by any worker.
+/// - A blocking `ioq_pop()` returns with the first response. It runs no request that can wait, unless the program asked
+///   for that (`IOQ_CALLER_RUNS`), or there is no worker and none can be started. `ioq_pop(ioq, false)` never waits.
+/// - Cancelling does not wait, and destroying waits for nothing but requests that have begun and cannot be interrupted.
 ///
 /// # Threads
 ///
 /// A queue is used by one thread at a time; only `ioq_cancel()` may be called from any thread while another uses the
-/// queue. Several queues are independent of each other. No function here may be called from a signal handler. Signals
-/// interrupt none of them, and none is a cancellation point: `pthread_cancel()` takes effect after it. Workers are named
-/// `ioq-0`, `ioq-1`, …, and block every signal, so that no handler of the program runs on them.
+/// queue. Several queues are independent of each other. No function here may be called from a signal handler, nor for the
+/// same queue from a `bfs_*` function that the queue has called. Signals interrupt none of them, and none is a
+/// cancellation point: `pthread_cancel()` takes effect after it.
+///
+/// Workers are named `ioq-0`, `ioq-1`, …, and a thread that waits for the ring, which is there only while requests go
+/// through it, `ioq-ring`. They block all signals but those that a thread's own instruction raises (`SIGSYS`, `SIGSEGV`,
+/// `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`), for which alone a handler of the program's may run there.
 ///
 /// Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
 /// its credentials as `setuid()` and the like leave them. What only one thread has, after `unshare(CLONE_FS)` or
@@ -57,13 +77,37 @@ pub type RawNopType = c_uint;
 /// are like any others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues
 /// meanwhile.
 ///
-/// The descriptors of rings are close-on-exec. A child of `fork()` inherits them, and may close them. If a process
-/// forbids itself io_uring later, by a seccomp filter, its queues go on without. A process that is about to close
-/// descriptors which it did not open should destroy its queues first: a queue closes its rings by their numbers, whatever
-/// those stand for by then.
+/// A queue holds no descriptor. Only before Linux 5.18, or where `io_uring_register(2)` is refused, it has that of its ring
+/// while there is one, which is close-on-exec and above 2; there, a process that is about to close descriptors which it did
+/// not open should destroy its queues first. If a process forbids itself io_uring later, by a seccomp filter, its queues go
+/// on without.
 #[unsafe(no_mangle)]
 pub extern "C" fn ioq_create(depth: usize, nthreads: usize) -> *mut Ioq {
-    errno::or_null(Ioq::create(depth, nthreads))
+    errno::or_null(Options::new(depth, nthreads).and_then(Ioq::create))
+}
+
+/// Create a queue with options.
+///
+/// `ioq_create()` is the short form of this, and its description holds here too.
+///
+/// # Parameters
+///
+/// - `options`: what the queue is to be like. The structure is the caller's, and not used any more after this.
+///
+/// # Returns
+///
+/// The queue, to be destroyed with `ioq_destroy()`, or NULL with `errno` set as by `ioq_create()`, and:
+///
+/// - `EINVAL`: `options` is NULL, its `size` is too small, or `backend` or `flags` have an unknown value.
+/// - `E2BIG`: there are options set that this version of the library does not know.
+///
+/// # Safety
+///
+/// `options` must be NULL or point to as many readable bytes as its `size` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_create_with(options: *const ioq_options) -> *mut Ioq {
+    // SAFETY: passed on to the caller.
+    errno::or_null(unsafe { Options::read(options) }.and_then(Ioq::create))
 }
 
 /// How many more requests fit: `depth` less the entries that were submitted and not yet given to `ioq_free()`.
@@ -107,13 +151,8 @@ pub unsafe extern "C" fn ioq_capacity(ioq: *const Ioq) -> usize {
 /// `ioq` must be NULL or a live queue that no other thread is using.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_nop(ioq: *mut Ioq, r#type: RawNopType, ptr: *mut c_void) -> c_int {
-    let request = match r#type {
-        0 => Request::nop(ioq_nop_type::IOQ_NOP_LIGHT),
-        1 => Request::nop(ioq_nop_type::IOQ_NOP_HEAVY),
-        _ => return errno::or_minus_one(Err(Errno(libc::EINVAL))),
-    };
     // SAFETY: `ioq` is as this function's contract says; a no-op has no other pointers.
-    unsafe { submit(ioq, request, ptr) }
+    unsafe { submit(ioq, Nop::request(r#type), ptr) }
 }
 
 /// Submit a `close()`.
@@ -136,7 +175,7 @@ pub unsafe extern "C" fn ioq_nop(ioq: *mut Ioq, r#type: RawNopType, ptr: *mut c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_close(ioq: *mut Ioq, fd: c_int, ptr: *mut c_void) -> c_int {
     // SAFETY: `ioq` is as this function's contract says; a close has no other pointers.
-    unsafe { submit(ioq, Request::close(fd), ptr) }
+    unsafe { submit(ioq, Ok(Close::request(fd)), ptr) }
 }
 
 /// Submit a `bfs_opendir()`, followed by a `bfs_polldir()` that reads the first entries ahead.
@@ -155,8 +194,9 @@ pub unsafe extern "C" fn ioq_close(ioq: *mut Ioq, fd: c_int, ptr: *mut c_void) -
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `dir` is NULL. The entry's result is 0, the negated
-/// `errno` of `bfs_opendir()`, or `-EINTR` if the queue was cancelled first, and for no other reason: calls that a signal
-/// interrupts are repeated. What `bfs_polldir()` fails with is left for `bfs_readdir()` to report.
+/// `errno` of `bfs_opendir()`, or `-EINTR` if the queue was cancelled first. Calls that fail with `EINTR` are repeated, but
+/// not for ever: a file system that goes on to answer so has that as its result. What `bfs_polldir()` fails with is left
+/// for `bfs_readdir()` to report.
 ///
 /// # Safety
 ///
@@ -170,11 +210,8 @@ pub unsafe extern "C" fn ioq_opendir(
     flags: c_uint,
     ptr: *mut c_void,
 ) -> c_int {
-    if dir.is_null() {
-        return errno::or_minus_one(Err(Errno(libc::EINVAL)));
-    }
     // SAFETY: the pointers are as this function's contract says.
-    unsafe { submit(ioq, Request::opendir(dir, dfd, path, flags), ptr) }
+    unsafe { submit(ioq, Opendir::request(dir, dfd, path, flags), ptr) }
 }
 
 /// Submit a `bfs_closedir()`.
@@ -197,11 +234,8 @@ pub unsafe extern "C" fn ioq_opendir(
 /// `ioq` must be NULL or a live queue that no other thread is using, and `dir` as described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_closedir(ioq: *mut Ioq, dir: *mut bfs_dir, ptr: *mut c_void) -> c_int {
-    if dir.is_null() {
-        return errno::or_minus_one(Err(Errno(libc::EINVAL)));
-    }
     // SAFETY: the pointers are as this function's contract says.
-    unsafe { submit(ioq, Request::closedir(dir), ptr) }
+    unsafe { submit(ioq, Closedir::request(dir), ptr) }
 }
 
 /// Submit a `bfs_stat()`.
@@ -219,7 +253,7 @@ pub unsafe extern "C" fn ioq_closedir(ioq: *mut Ioq, dir: *mut bfs_dir, ptr: *mu
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `buf` is NULL. The entry's result is 0, the negated
-/// `errno` of `bfs_stat()`, or `-EINTR` if the queue was cancelled first, and for no other reason.
+/// `errno` of `bfs_stat()`, or `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
 ///
 /// # Safety
 ///
@@ -233,11 +267,8 @@ pub unsafe extern "C" fn ioq_stat(
     buf: *mut bfs_stat,
     ptr: *mut c_void,
 ) -> c_int {
-    if buf.is_null() {
-        return errno::or_minus_one(Err(Errno(libc::EINVAL)));
-    }
     // SAFETY: the pointers are as this function's contract says.
-    unsafe { submit(ioq, Request::stat(dfd, path, flags, buf), ptr) }
+    unsafe { submit(ioq, Stat::request(dfd, path, flags, buf), ptr) }
 }
 
 /// Hand every buffered request to the workers. Ignored if `ioq` is NULL.
@@ -260,9 +291,8 @@ pub unsafe extern "C" fn ioq_submit(ioq: *mut Ioq) {
 /// # Parameters
 ///
 /// - `ioq`: the queue.
-/// - `block`: whether to wait for a response if none is ready. A caller that would wait may run requests itself. In a
-///   queue with 0 threads that is the only way for them to run, unless the queue was cancelled: a loop of pops that do
-///   not block would never end.
+/// - `block`: whether to wait for a response if none is ready. In a queue with 0 threads, and in one that can start none for
+///   now, that is the only way for requests to run: a loop of pops that do not block would not end.
 ///
 /// # Returns
 ///
@@ -363,8 +393,8 @@ pub unsafe extern "C" fn ioq_destroy(ioq: *mut Ioq) {
 ///
 /// `ioq` must be NULL or a live queue that no other thread is using, and the request's pointers valid until its entry
 /// is popped.
-unsafe fn submit(ioq: *mut Ioq, request: Request, ptr: *mut c_void) -> c_int {
+unsafe fn submit(ioq: *mut Ioq, request: Result<Request, Errno>, ptr: *mut c_void) -> c_int {
     // SAFETY: passed on to the caller.
-    let result = unsafe { ioq.as_ref().map(|ioq| ioq.request(request, ptr)) };
-    errno::or_minus_one(result.unwrap_or(Err(Errno(libc::EINVAL))))
+    let submit = |request| unsafe { ioq.as_ref().ok_or(Errno(libc::EINVAL))?.request(request, ptr) };
+    errno::or_minus_one(request.and_then(submit))
 }

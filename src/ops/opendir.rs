@@ -1,0 +1,102 @@
+//! `ioq_opendir()`: `bfs_opendir()`, then `bfs_polldir()` to read the first entries ahead.
+//!
+//! A ring can open the directory, which on a network is most of the time that it takes. To read it, only a thread can; so
+//! that, a worker does with the ring's descriptor. Between the two, the entry's `result` is the descriptor plus 1.
+
+use super::{Operation, Request, RingOperation, StatxPool, is_inconclusive};
+use crate::entry::*;
+use crate::fs::host::Host;
+use crate::platform::errno::Errno;
+use crate::platform::prefetch;
+use io_uring::types::Fd;
+use io_uring::{opcode, squeue};
+use libc::{c_char, c_int, c_uint};
+use std::ptr;
+
+const OPEN_FLAGS: c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+
+pub struct Opendir;
+
+impl Opendir {
+    /// `EINVAL` without a directory.
+    pub fn request(dir: *mut bfs_dir, dfd: c_int, path: *const c_char, flags: c_uint) -> Result<Request, Errno> {
+        if dir.is_null() {
+            return Err(Errno(libc::EINVAL));
+        }
+        let args = ioq_args { opendir: ioq_opendir { dir, path, dfd, flags } };
+        Ok(Request { op: ioq_op::IOQ_OPENDIR, args })
+    }
+}
+
+/// The descriptor that a ring has opened for this request, if one did.
+fn opened(ent: &ioq_ent) -> Option<c_int> {
+    (ent.result > 0).then(|| ent.result - 1)
+}
+
+/// Closes a descriptor of the library's own.
+fn close(fd: c_int) {
+    // SAFETY: a ring opened it, and nobody else knows of it.
+    unsafe { libc::close(fd) };
+}
+
+impl Operation for Opendir {
+    fn prefetch(&self, ent: &ioq_ent) {
+        // SAFETY: the arguments of this operation.
+        prefetch::for_read(unsafe { ent.args.opendir.path }.cast());
+    }
+
+    unsafe fn run(&self, host: &Host, ent: &mut ioq_ent) -> c_int {
+        // SAFETY: the arguments of this operation, whose pointers are as the caller vouches for.
+        unsafe {
+            let ioq_opendir { dir, path, dfd, flags } = ent.args.opendir;
+            let opened = opened(ent);
+            let result = match opened {
+                Some(fd) => host.dir.opendir(dir, fd, ptr::null(), flags),
+                None => host.dir.opendir(dir, dfd, path, flags),
+            };
+            if result >= 0 {
+                host.dir.polldir(dir);
+            } else {
+                // The directory has not taken it over.
+                opened.into_iter().for_each(close);
+            }
+            result
+        }
+    }
+
+    fn abandon(&self, ent: &ioq_ent) {
+        opened(ent).into_iter().for_each(close);
+    }
+
+    unsafe fn discard(&self, host: &Host, ent: &ioq_ent) {
+        if ent.result >= 0 {
+            // SAFETY: the directory is open, and still the queue's.
+            unsafe { host.dir.closedir(ent.args.opendir.dir) };
+        }
+    }
+
+    fn in_ring(&self) -> Option<&dyn RingOperation> {
+        Some(self)
+    }
+}
+
+impl RingOperation for Opendir {
+    unsafe fn submission(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent) -> Option<squeue::Entry> {
+        // SAFETY: the arguments of this operation.
+        let ioq_opendir { path, dfd, .. } = unsafe { ent.args.opendir };
+        // Without a path there is nothing to open.
+        (!path.is_null()).then(|| opcode::OpenAt::new(Fd(dfd), path).flags(OPEN_FLAGS).build())
+    }
+
+    unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Option<c_int> {
+        if result < 0 && !is_inconclusive(result) {
+            return Some(result);
+        }
+        ent.result = if result < 0 { result } else { result + 1 };
+        None
+    }
+
+    fn probe(&self) -> squeue::Entry {
+        opcode::OpenAt::new(Fd(-1), c".".as_ptr()).flags(OPEN_FLAGS).build()
+    }
+}

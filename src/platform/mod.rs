@@ -1,0 +1,21 @@
+//! What the system and the compiler give, as the library uses it.
+//!
+//! - `alloc`: memory that may fail to come
+//! - `cancellation`: of the calling thread, which waits
+//! - `clock`: one that is cheap to read
+//! - `errno`: errors
+//! - `prefetch`: cache lines ahead of their use
+//! - `processors`: how many
+//! - `sync`: atomics and locks, or those of the model checkers
+//! - `thread`: starting threads
+
+pub mod alloc;
+pub mod cancellation;
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+mod clock;
+pub mod errno;
+pub mod prefetch;
+pub mod processors;
+pub mod sync;
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+pub mod thread;

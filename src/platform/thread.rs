@@ -1,0 +1,98 @@
+//! Threads, as the system has them.
+
+use crate::platform::errno::Errno;
+use libc::{c_void, pthread_t};
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+/// Room for the host's functions to run in. Below the size of a huge page, lest the kernel back each stack with one.
+const STACK_SIZE: usize = 1 << 20;
+
+/// Signals that a thread's own instruction raises. A program may handle them there: to emulate what a filter traps, or
+/// because its own functions read files through their mappings.
+const SYNCHRONOUS: [libc::c_int; 6] =
+    [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+
+/// What a thread does.
+pub trait Body: Sync {
+    fn run(&self);
+}
+
+/// A thread that was started and not joined.
+pub struct Thread(pthread_t);
+
+impl Thread {
+    /// Starts a thread.
+    ///
+    /// A thread that frees what another has allocated, or allocates anything itself, first gets a heap of its own, which
+    /// takes longer than to start it. So it is told what to do by reference.
+    ///
+    /// # Safety
+    ///
+    /// `body` must stay valid, and where it is, until the thread was joined.
+    pub unsafe fn start<B: Body>(body: NonNull<B>) -> Result<Self, Errno> {
+        // SAFETY: all arguments are valid for these calls.
+        unsafe {
+            let mut attr = MaybeUninit::uninit();
+            let error = libc::pthread_attr_init(attr.as_mut_ptr());
+            if error != 0 {
+                return Err(Errno(error));
+            }
+            libc::pthread_attr_setstacksize(attr.as_mut_ptr(), STACK_SIZE);
+
+            // A thread inherits its creator's mask, and no other handler of the program's may ever run on a worker.
+            let (mut mask, mut saved) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+            libc::sigfillset(mask.as_mut_ptr());
+            for signal in SYNCHRONOUS {
+                libc::sigdelset(mask.as_mut_ptr(), signal);
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, mask.as_ptr(), saved.as_mut_ptr());
+
+            let body = body.as_ptr().cast();
+            let mut thread = MaybeUninit::uninit();
+            let mut error = libc::pthread_create(thread.as_mut_ptr(), attr.as_ptr(), enter::<B>, body);
+            if error == libc::EINVAL {
+                // The program's thread-local variables take more than the stack. The default has room for them.
+                error = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), enter::<B>, body);
+            }
+
+            libc::pthread_sigmask(libc::SIG_SETMASK, saved.as_ptr(), ptr::null_mut());
+            libc::pthread_attr_destroy(attr.as_mut_ptr());
+            if error == 0 { Ok(Self(thread.assume_init())) } else { Err(Errno(error)) }
+        }
+    }
+
+    /// Waits for the thread to end.
+    pub fn join(self) {
+        // SAFETY: a thread that was started and not joined.
+        unsafe { libc::pthread_join(self.0, ptr::null_mut()) };
+    }
+}
+
+extern "C" fn enter<B: Body>(body: *mut c_void) -> *mut c_void {
+    // SAFETY: `start` was given it, and promised that it stays valid.
+    unsafe { &*body.cast::<B>() }.run();
+    ptr::null_mut()
+}
+
+/// Names this thread.
+pub fn set_name(name: fmt::Arguments) {
+    // The kernel takes 15 bytes and a NUL.
+    let mut buf = [0u8; 16];
+    let mut rest = &mut buf[..15];
+    // A name too long for that is cut off.
+    let _ = std::io::Write::write_fmt(&mut rest, name);
+    // SAFETY: a string that ends in NUL, since the last byte was never written.
+    unsafe { libc::prctl(libc::PR_SET_NAME, buf.as_ptr()) };
+}
+
+/// How often this thread has slept so far.
+pub fn sleeps() -> i64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is valid for writes. Zeros are a valid `rusage`, should the call fail.
+    unsafe {
+        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+        usage.assume_init().ru_nvcsw
+    }
+}

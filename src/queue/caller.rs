@@ -1,0 +1,291 @@
+//! The part of a queue that belongs to the calling thread.
+//!
+//! # Who runs requests
+//!
+//! The workers do, so that a pop is never held up by one request while responses are ready. The caller runs some itself,
+//! when it would have to wait, only if that cannot hold up a response:
+//!
+//! - nothing in flight can wait for anything (no-ops);
+//! - nobody else can run them: there are no workers, and none can be started;
+//!
+//! or if the program has asked for it (`IOQ_CALLER_RUNS`) and nothing has waited lately.
+//!
+//! # How the caller waits
+//!
+//! To put a thread to sleep and wake it takes longer than most requests. So while there is a *backlog*, requests that
+//! nobody has come to, the caller takes *naps*: it wakes up by itself after some time, to all that has been done in
+//! it, as a network driver does under load. Until then nobody needs it; a worker that finds nothing to do ends the nap.
+//! Without a backlog, it is woken for the first response.
+
+use super::block::Arena;
+use super::options::Options;
+use super::shared::Shared;
+use super::span::{Entries, Span};
+use crate::channel::Sender;
+use crate::channel::monitor::Sleep;
+use crate::entry::{ioq_ent, ioq_op};
+use crate::ops::{self, Request};
+use crate::platform::cancellation;
+use crate::platform::errno::{self, Errno};
+use crate::platform::prefetch;
+use crate::platform::sync::{Instant, Ordering, spin_loop};
+use crate::scheduler::{STALL_AFTER, Work};
+use crate::worker::Executor;
+use libc::c_void;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// How long the caller naps. With what the system adds to that (timer slack, 50 µs), no response waits longer than 0.2 ms.
+const NAP: Duration = Duration::from_micros(150);
+
+/// What is left of that, if it is less than this, is not worth a sleep.
+const SHORTEST_NAP: Duration = Duration::from_micros(20);
+
+/// How long the caller runs requests before it looks at the responses.
+const RUN_FOR: Duration = Duration::from_micros(25);
+
+pub struct Caller {
+    depth: usize,
+    caller_runs: bool,
+    arena: Arena,
+    /// The way to the workers.
+    pending: Sender,
+    /// How many requests were sent and not received yet.
+    in_flight: usize,
+    /// Whether a request that can wait was sent since the queue was last empty.
+    can_wait: bool,
+    /// Responses that were received and not popped yet.
+    current: Entries,
+    executor: Executor,
+    /// Whether to nap, where there is a backlog: responses come quicker than naps end.
+    naps: bool,
+    /// When the last nap ended, and how many spans were ready then and have not been received.
+    woke: Instant,
+    batch: usize,
+}
+
+impl Caller {
+    pub fn new(options: &Options) -> Self {
+        Self {
+            depth: options.depth,
+            caller_runs: options.caller_runs,
+            arena: Arena::new(),
+            pending: Sender::default(),
+            in_flight: 0,
+            can_wait: false,
+            current: Entries::NONE,
+            executor: Executor::new(),
+            naps: false,
+            woke: Instant::now(),
+            batch: 0,
+        }
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.depth - self.arena.held()
+    }
+
+    pub fn request(&mut self, shared: &Shared, request: Request, ptr: *mut c_void) -> Result<(), Errno> {
+        if shared.cancelled.load(Ordering::Relaxed) {
+            return Err(Errno(libc::EINTR));
+        }
+        if self.capacity() == 0 {
+            return Err(Errno(libc::EAGAIN));
+        }
+        let entry = self.arena.entry()?;
+        self.can_wait |= request.op != ioq_op::IOQ_NOP;
+        // SAFETY: the arena gave this entry to us to be written.
+        unsafe { entry.write(ioq_ent { op: request.op, result: 0, ptr, args: request.args }) };
+        if self.arena.is_full() {
+            self.submit(shared);
+        }
+        Ok(())
+    }
+
+    /// Sends what is buffered.
+    pub fn submit(&mut self, shared: &Shared) {
+        if let Some(span) = self.arena.flush() {
+            self.in_flight += span.len();
+            shared.send(&mut self.pending, span);
+        }
+    }
+
+    #[inline]
+    pub fn pop(&mut self, shared: &Shared, block: bool) -> Option<NonNull<ioq_ent>> {
+        if !self.arena.is_buffering() {
+            if let Some(entry) = self.current.next() {
+                return Some(entry);
+            }
+        }
+        self.pop_slowly(shared, block)
+    }
+
+    /// Pops where something is to be sent or received before.
+    #[cold]
+    #[inline(never)]
+    fn pop_slowly(&mut self, shared: &Shared, block: bool) -> Option<NonNull<ioq_ent>> {
+        if self.arena.is_buffering() {
+            errno::preserved(|| self.submit(shared));
+        }
+        self.current.next().or_else(|| {
+            let span = self.receive(shared, block)?;
+            self.in_flight -= span.len();
+            self.can_wait &= self.in_flight > 0;
+            self.current = Entries::of(span);
+            self.current.next()
+        })
+    }
+
+    /// The next responses, if there are any.
+    fn receive(&mut self, shared: &Shared, block: bool) -> Option<Span> {
+        if self.in_flight == 0 {
+            return None;
+        }
+        let gathers = block && self.gathers(shared);
+        if !gathers {
+            if let Some(span) = self.take(shared) {
+                return Some(span);
+            }
+        }
+        errno::preserved(|| {
+            if block {
+                return Some(self.wait(shared));
+            }
+            if shared.scheduler.is_failing() && shared.is_waiting() {
+                // Nobody else might be there to try again.
+                shared.scheduler.notify(shared);
+            }
+            None
+        })
+    }
+
+    /// Responses that are ready.
+    fn take(&mut self, shared: &Shared) -> Option<Span> {
+        let span = shared.ready.try_pop();
+        match &span {
+            Some(span) => {
+                self.batch = self.batch.saturating_sub(1);
+                prefetch::entries(span);
+            }
+            None => self.batch = 0,
+        }
+        span
+    }
+
+    /// Whether responses are to be left where they are until there are more of them.
+    fn gathers(&self, shared: &Shared) -> bool {
+        self.naps && self.batch == 0 && shared.pending.has_spans()
+    }
+
+    /// Sleeps for the rest of the time for which responses may be gathered.
+    fn nap(&mut self, shared: &Shared) {
+        let rest = NAP.saturating_sub(self.woke.elapsed());
+        if rest >= SHORTEST_NAP {
+            shared.caller.sleep(Sleep::Nap(rest), || false, || leave_processor(shared));
+        }
+        self.woke = Instant::now();
+        self.batch = shared.ready.len();
+        self.naps = self.batch > 0;
+    }
+
+    /// Waits for responses.
+    fn wait(&mut self, shared: &Shared) -> Span {
+        let mut stuck = false;
+        loop {
+            if self.gathers(shared) && !self.may_run(shared) {
+                self.nap(shared);
+            }
+            if stuck || self.may_run(shared) {
+                if let Some(span) = self.run(shared) {
+                    return span;
+                }
+            }
+            if let Some(span) = self.look(shared) {
+                self.naps = true;
+                return span;
+            }
+            let sleep = if shared.scheduler.is_failing() {
+                // Threads cannot be started, so nobody may be there to detect a stall.
+                Sleep::For(STALL_AFTER)
+            } else {
+                Sleep::UntilWoken
+            };
+            let start = Instant::now();
+            shared.caller.sleep(sleep, || shared.ready.has_spans(), || leave_processor(shared));
+            self.naps = start.elapsed() < NAP / 2;
+            self.woke = Instant::now();
+            if let Some(span) = self.take(shared) {
+                return span;
+            }
+            stuck = matches!(sleep, Sleep::For(_)) && shared.scheduler.is_failing();
+        }
+    }
+
+    /// Looks for responses for a while.
+    fn look(&mut self, shared: &Shared) -> Option<Span> {
+        let mut pause = 1;
+        loop {
+            let span = self.take(shared);
+            if span.is_some() || pause > shared.spins {
+                return span;
+            }
+            (0..pause).for_each(|_| spin_loop());
+            pause *= 2;
+        }
+    }
+
+    /// Whether this thread may run requests itself rather than wait.
+    fn may_run(&self, shared: &Shared) -> bool {
+        !self.can_wait || shared.scheduler.is_deserted() || (self.caller_runs && !shared.pace.blocks())
+    }
+
+    /// Runs some of the requests that nobody has come to, until there is a response.
+    fn run(&mut self, shared: &Shared) -> Option<Span> {
+        loop {
+            if shared.helper.local.is_empty() {
+                let span = shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal())?;
+                self.executor.has_rested();
+                self.executor.begin(shared, &shared.helper, span);
+            }
+            // The calls that wait are cancellation points, and the caller's thread may be cancelled, as no worker can.
+            cancellation::disabled(|| {
+                while self.executor.step(shared, &shared.helper) && self.executor.elapsed() < RUN_FOR {}
+            });
+            if let Some(span) = shared.ready.try_pop() {
+                return Some(span);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `entry` must have been popped from this queue, and not be used again.
+    pub unsafe fn free(&mut self, entry: NonNull<ioq_ent>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.arena.free(entry) };
+    }
+
+    /// After the workers have left: runs what is left, and lets go of responses that nobody will pop.
+    pub fn finish(&mut self, shared: &Shared) {
+        let mut current = std::mem::replace(&mut self.current, Entries::NONE);
+        loop {
+            for entry in current {
+                // SAFETY: this thread owns the entry, and its request is done; what it points to is the program's, and stays
+                // valid until the response was popped or the queue destroyed.
+                unsafe {
+                    let ent = entry.as_ref();
+                    ops::of(ent.op).discard(&shared.host, ent);
+                }
+            }
+            let Some(span) = shared.ready.try_pop().or_else(|| self.run(shared)) else { return };
+            current = Entries::of(span);
+        }
+    }
+}
+
+/// The caller is about to sleep. A worker may have its processor.
+fn leave_processor(shared: &Shared) {
+    if shared.is_waiting() {
+        shared.scheduler.recruit(shared);
+    }
+}

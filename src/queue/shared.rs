@@ -1,0 +1,208 @@
+//! What the caller, the workers and the driver of the ring share.
+//!
+//! ```text
+//!                                      ┌───────────────────────────────────────┐
+//!     caller ──▶ pending ──┬──────────▶│ workers: plain calls                  │──▶ ready ──▶ caller
+//!                          │           └───────────────────────────────────────┘      ▲
+//!                          │                ▲ plain: what only threads can do         │
+//!                          │           ┌────┴──────────────────────────────────┐      │
+//!                          └──────────▶│ driver: many in flight in the ring    │──────┘
+//!                       while it pays  └───────────────────────────────────────┘
+//! ```
+//!
+//! While the ring is not needed, workers take from `pending` themselves. While it is, the driver takes what is pending, and
+//! passes on to `plain` what must, or should, be run by plain calls.
+
+use super::options::{Backend, Options};
+use crate::channel::monitor::Waiter;
+use crate::channel::{Channel, Sender, Sent};
+use crate::entry::{ioq_ent, ioq_op};
+use crate::fs::host::Host;
+use crate::ops;
+use crate::platform::errno::Errno;
+use crate::platform::processors;
+use crate::platform::sync::{AtomicBool, Ordering, fence};
+use crate::queue::span::Span;
+use crate::scheduler::{Load, Scheduler, Work};
+use crate::worker::ring::Driver;
+use crate::worker::{Change, LocalQueue, Pace, Remote, Thread};
+use std::ptr;
+
+/// Pauses between looks at a channel before going to sleep: some microseconds, as a pause takes 10 to 50 ns. Nobody looks
+/// at all on a single processor, where the other side cannot run meanwhile.
+///
+/// In the models, every look is one more thing that may happen before or after all others; one of each kind will do.
+const SPINS: u32 = if cfg!(any(ioq_loom, ioq_shuttle)) { 1 } else { 64 };
+
+/// One queue's shared part.
+pub struct Shared {
+    /// Requests that nobody has come to.
+    pub pending: Channel,
+    /// Requests that the driver of the ring leaves to the workers.
+    pub plain: Channel,
+    /// Responses.
+    pub ready: Channel,
+    /// Where the caller sleeps.
+    pub caller: Waiter,
+    /// What others see of the caller while it runs requests itself.
+    pub helper: Remote,
+    pub scheduler: Scheduler,
+    pub driver: Driver,
+    pub pace: Pace,
+    pub cancelled: AtomicBool,
+    pub host: Host,
+    /// How often to look before sleeping.
+    pub spins: u32,
+}
+
+impl Shared {
+    pub fn new(options: &Options) -> Result<Self, Errno> {
+        let processors = processors::count();
+        let spins = if processors == 1 { 0 } else { SPINS };
+        // What a ring cannot do is the workers'. Without any, there is none either.
+        let backend = if options.nthreads == 0 { Backend::Sync } else { options.backend };
+        // A span has at least one request, so there are never more spans than requests.
+        let channel = || Channel::new(options.depth);
+        Ok(Self {
+            pending: channel()?,
+            plain: channel()?,
+            ready: channel()?,
+            caller: Waiter::new(),
+            helper: Remote::new(usize::MAX, ptr::null()),
+            scheduler: Scheduler::new(options.nthreads, processors, spins),
+            driver: Driver::new(options.inflight),
+            pace: Pace::new(backend),
+            cancelled: AtomicBool::new(false),
+            host: Host::get(),
+            spins,
+        })
+    }
+
+    /// Hands a span to whoever takes what is pending.
+    pub fn send(&self, sender: &mut Sender, span: Span) {
+        if sender.send(&self.pending, span) == Sent::Pushed {
+            self.notify();
+        }
+    }
+
+    /// Something is pending. Gets somebody to take it.
+    ///
+    /// Who turns the ring on or off does so before a fence and a look at what is pending (`pace_changed`). So if this is
+    /// told to one side just when it becomes the other's to take, the other looks by itself.
+    fn notify(&self) {
+        fence(Ordering::SeqCst);
+        if self.pace.wants_ring() {
+            self.driver.notify(self);
+        } else {
+            self.scheduler.notify(self);
+        }
+    }
+
+    /// Acts on what was measured.
+    #[cold]
+    pub fn pace_changed(&self, change: Change) {
+        fence(Ordering::SeqCst);
+        match change {
+            Change::RingOn => self.driver.notify(self),
+            Change::Blocks | Change::RingOff if self.is_waiting() => self.scheduler.recruit(self),
+            _ => {}
+        }
+    }
+
+    /// Whether a request is not to run, because the queue was cancelled. Then its result says so.
+    pub fn cancels(&self, ent: &mut ioq_ent) -> bool {
+        if !self.cancelled.load(Ordering::Relaxed) || ops::of(ent.op).survives_cancel() {
+            return false;
+        }
+        ops::of(ent.op).abandon(ent);
+        ent.result = -libc::EINTR;
+        true
+    }
+
+    /// Runs a request that waits for nothing. Returns false, and does nothing, if it is another.
+    #[inline]
+    pub fn run_if_quick(&self, ent: &mut ioq_ent) -> bool {
+        if self.cancels(ent) {
+            return true;
+        }
+        let quick = ent.op == ioq_op::IOQ_NOP || ops::of(ent.op).never_blocks();
+        if quick {
+            // SAFETY: what never waits has no pointers.
+            ent.result = unsafe { ops::of(ent.op).run(&self.host, ent) };
+        }
+        quick
+    }
+
+    /// Runs a request by plain calls, unless it was cancelled.
+    ///
+    /// # Safety
+    ///
+    /// The request's pointers must be as `ioq.h` asks.
+    pub unsafe fn run(&self, ent: &mut ioq_ent) {
+        if self.cancels(ent) {
+            return;
+        }
+        #[cfg(any(ioq_loom, ioq_shuttle))]
+        (crate::models::machine::get().request)(ent);
+        let answered = ent.result;
+        // SAFETY: passed on to the caller.
+        ent.result = unsafe { ops::of(ent.op).run(&self.host, ent) };
+        if answered != ent.result && ops::may_be_refusal(answered) {
+            self.pace.doubt(ent.op);
+        }
+    }
+
+    /// Steals from somebody's local run queue.
+    pub fn steal(&self) -> Option<Span> {
+        self.locals().find_map(LocalQueue::steal)
+    }
+
+    /// The local run queues.
+    fn locals(&self) -> impl Iterator<Item = &LocalQueue> {
+        self.scheduler.workers().chain([&self.helper]).map(|remote| &remote.local)
+    }
+}
+
+impl Work for Shared {
+    fn is_waiting(&self) -> bool {
+        self.plain.has_spans()
+            || (!self.pace.wants_ring() && self.pending.has_spans())
+            || self.locals().any(|local| !local.is_empty())
+    }
+
+    fn progress(&self) -> usize {
+        let taken = self.pending.taken().rotate_left(16) ^ self.plain.taken();
+        self.locals().fold(taken, |sum, local| sum.rotate_left(7) ^ local.fingerprint())
+    }
+
+    fn take(&self, fair: bool) -> Option<Span> {
+        let stolen = if fair { self.steal().or_else(|| self.pending.try_pop()) } else { None };
+        stolen.or_else(|| self.plain.try_pop()).or_else(|| {
+            let pending = if self.pace.wants_ring() { None } else { self.pending.try_pop() };
+            pending.or_else(|| self.steal())
+        })
+    }
+
+    fn has_run_dry(&self) {
+        if self.ready.has_spans() {
+            self.caller.hurry();
+        }
+    }
+
+    fn lacks_workers(&self) {
+        self.caller.notify();
+    }
+
+    fn load(&self) -> Load {
+        Load { blocks: self.pace.blocks(), caller_is_awake: self.caller.is_awake() }
+    }
+
+    fn remote(&self, index: usize) -> Remote {
+        Remote::new(index, self)
+    }
+
+    fn start(&self, remote: &Remote) -> Result<Thread, Errno> {
+        // SAFETY: both are parts of a queue, which does not move, and joins its threads before it goes.
+        unsafe { remote.start() }
+    }
+}

@@ -1,0 +1,155 @@
+//! Running requests by plain system calls, on a worker's thread or on the caller's.
+
+use super::{Change, Remote, thread};
+use crate::channel::{Sender, Sent};
+use crate::entry::ioq_op;
+use crate::ops;
+use crate::platform::sync::Instant;
+use crate::queue::shared::Shared;
+use crate::queue::span::Span;
+use std::time::Duration;
+
+/// How long to measure requests together: some times what reading the clock takes.
+const MEASURE_FOR: Duration = Duration::from_micros(25);
+
+/// What a thread that runs requests knows.
+pub struct Executor {
+    /// The way back.
+    outbox: Sender,
+    stopwatch: Stopwatch,
+    /// Whether what it has began when nothing went through the ring.
+    plain: bool,
+}
+
+impl Executor {
+    pub fn new() -> Self {
+        Self { outbox: Sender::default(), stopwatch: Stopwatch::new(), plain: true }
+    }
+
+    /// The thread may have slept for want of work, which says nothing about requests.
+    pub fn has_rested(&mut self) {
+        self.stopwatch.sleeps = None;
+    }
+
+    /// Takes a span up: runs what never blocks, and publishes the rest in this thread's local run queue, for `step` or for
+    /// others.
+    pub fn begin(&mut self, shared: &Shared, remote: &Remote, span: Span) {
+        let len = span.len();
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let quick = (0..len).take_while(|&i| shared.run_if_quick(unsafe { span.entry(i).as_mut() })).count();
+        let (done, rest) = span.split_at(quick);
+        if let Some(done) = done {
+            self.deliver(shared, remote, done);
+        }
+        if let Some(rest) = rest {
+            for i in 0..rest.len() {
+                // SAFETY: as above.
+                let ent = unsafe { rest.entry(i).as_ref() };
+                ops::of(ent.op).prefetch(ent);
+            }
+            self.plain = !shared.pace.wants_ring();
+            let several = rest.len() > 1;
+            remote.local.publish(rest);
+            if several {
+                shared.scheduler.notify(shared);
+            }
+        }
+    }
+
+    /// Runs the next request of the local run queue, if there is one.
+    pub fn step(&mut self, shared: &Shared, remote: &Remote) -> bool {
+        if self.plain && shared.pace.wants_ring() {
+            // What waits here may wait in the ring, all at once.
+            if let Some(rest) = remote.local.take_all() {
+                shared.send(&mut Sender::default(), rest);
+            }
+        }
+        let Some(one) = remote.local.pop() else {
+            self.stopwatch.stop(shared);
+            return false;
+        };
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let ent = unsafe { one.entry(0).as_mut() };
+        self.stopwatch.start(shared, ent.op);
+        // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
+        unsafe { shared.run(ent) };
+        self.deliver(shared, remote, one);
+        self.stopwatch.count(shared);
+        true
+    }
+
+    /// How long what it measures has taken so far.
+    pub fn elapsed(&self) -> Duration {
+        self.stopwatch.start.elapsed()
+    }
+
+    fn deliver(&mut self, shared: &Shared, remote: &Remote, done: Span) {
+        // It is counted before it can be popped.
+        remote.count.add(done.len());
+        if self.outbox.send(&shared.ready, done) == Sent::Pushed {
+            shared.caller.notify();
+        }
+    }
+}
+
+/// Measures how long requests of one operation take.
+struct Stopwatch {
+    op: ioq_op,
+    start: Instant,
+    /// How many requests have run since.
+    count: u32,
+    /// At how many to look at the clock again: 1, 2, 4, 8, …
+    next_look: u32,
+    /// How often the thread had slept when that was last looked at, if nothing but requests can have made it sleep since.
+    sleeps: Option<i64>,
+}
+
+impl Stopwatch {
+    fn new() -> Self {
+        Self { op: ioq_op::IOQ_NOP, start: Instant::now(), count: 0, next_look: 0, sleeps: None }
+    }
+
+    /// A request of this operation is about to run.
+    fn start(&mut self, shared: &Shared, op: ioq_op) {
+        if self.next_look > 0 && op != self.op {
+            self.stop(shared);
+        }
+        if self.next_look == 0 {
+            self.sleeps.get_or_insert_with(thread::sleeps);
+            (self.op, self.start, self.count, self.next_look) = (op, Instant::now(), 0, 1);
+        }
+    }
+
+    /// It has run.
+    fn count(&mut self, shared: &Shared) {
+        self.count += 1;
+        if self.count == self.next_look {
+            self.next_look *= 2;
+            let time = self.start.elapsed();
+            if time >= MEASURE_FOR {
+                self.measured(shared, time);
+            }
+        }
+    }
+
+    /// Nothing more is to run.
+    fn stop(&mut self, shared: &Shared) {
+        if self.count > 0 {
+            let time = self.start.elapsed();
+            self.measured(shared, time);
+        }
+        self.next_look = 0;
+    }
+
+    fn measured(&mut self, shared: &Shared, time: Duration) {
+        let slept = || {
+            let sleeps = thread::sleeps();
+            self.sleeps.replace(sleeps) != Some(sleeps)
+        };
+        let change = shared.pace.measured(self.op, time / self.count, slept);
+        (self.count, self.next_look) = (0, 0);
+        if change != Change::Nothing {
+            shared.pace_changed(change);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Plain system calls or the ring: how that is chosen where the program does not.
+//!
+//! A plain call is cheaper than a trip through a ring, and far cheaper where the ring must hand the request to one of
+//! the kernel's own threads, as it does with every `statx()`. What the ring has to offer is that many requests wait at
+//! once. So it pays when requests wait: for a disk, or for a server. The workers measure how long their plain calls take,
+//! and while most of an operation's are slow, that operation goes through the ring; there, now and then, one is run by a
+//! plain call all the same, to see whether they still are.
+
+#![forbid(unsafe_code)]
+
+use crate::entry::ioq_op;
+use crate::ops;
+use crate::platform::sync::{AtomicUsize, CoarseInstant, Mutex, Ordering};
+use crate::queue::options::Backend;
+use std::time::Duration;
+
+/// A request that takes this long and has slept has waited for something: a warm `stat()` takes a microsecond, reading a
+/// warm directory ten or twenty, and the fastest disk about a hundred.
+const SLOW: Duration = Duration::from_micros(80);
+
+/// How many measurements are remembered of each operation.
+const REMEMBERED: u32 = 8;
+
+/// Of those, how many must be slow for the ring to pay. One that was interrupted, or that had to wait for a processor,
+/// is not to decide; but on a slow file system, each that is waited for one by one costs as much as a hundred at once.
+const RING_PAYS: u32 = 2;
+
+/// How long after a ring could not be had another one is tried.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// What the workers have measured, and what follows from it.
+pub struct Pace {
+    backend: Backend,
+    /// The last measurements of each operation, a bit each, set where the requests were slow.
+    histories: [AtomicUsize; ops::COUNT],
+    /// The operations that go through the ring, a bit each; or `LOST`.
+    in_ring: AtomicUsize,
+    /// The operations that the ring refuses to do, and those that it may.
+    refused: AtomicUsize,
+    doubtful: AtomicUsize,
+    /// When a ring could not be had.
+    failed: Mutex<Option<CoarseInstant>>,
+}
+
+/// There was a ring, and the kernel does not take anything for it any more. That is for good: nothing is added to it.
+const LOST: usize = 1 << (usize::BITS - 1);
+
+/// What a measurement has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    Nothing,
+    /// Requests block now, so there is room for more workers.
+    Blocks,
+    /// The ring is needed now.
+    RingOn,
+    /// The ring is not needed any more.
+    RingOff,
+}
+
+fn bit(op: ioq_op) -> usize {
+    1 << op as usize
+}
+
+impl Pace {
+    pub fn new(backend: Backend) -> Self {
+        let pace = Self {
+            backend,
+            histories: [(); ops::COUNT].map(|()| AtomicUsize::new(0)),
+            in_ring: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            doubtful: AtomicUsize::new(0),
+            failed: Mutex::new(None),
+        };
+        if backend == Backend::Uring {
+            pace.in_ring.store(pace.eligible(), Ordering::Relaxed);
+        }
+        pace
+    }
+
+    /// The operations that a ring can do, as far as is known.
+    fn eligible(&self) -> usize {
+        let refused = self.refused.load(Ordering::Relaxed);
+        let can = |&op: &ioq_op| ops::of(op).in_ring().is_some() && refused & bit(op) == 0;
+        ops::ALL.iter().filter(|op| can(op)).fold(0, |bits, &op| bits | bit(op))
+    }
+
+    /// Whether anything goes through the ring.
+    pub fn wants_ring(&self) -> bool {
+        self.in_ring.load(Ordering::Relaxed) & !LOST != 0
+    }
+
+    /// Whether this operation goes through the ring.
+    pub fn suits_ring(&self, op: ioq_op) -> bool {
+        self.in_ring.load(Ordering::Relaxed) & bit(op) != 0
+    }
+
+    /// Whether to find out by plain calls now and then if the ring still pays.
+    pub fn probes(&self) -> bool {
+        self.backend == Backend::Auto
+    }
+
+    /// Whether this operation was slow when it was last measured.
+    pub fn was_slow(&self, op: ioq_op) -> bool {
+        self.histories[op as usize].load(Ordering::Relaxed) & 1 != 0
+    }
+
+    /// Whether requests waited for something lately.
+    pub fn blocks(&self) -> bool {
+        self.histories.iter().any(|history| history.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Takes note that plain calls of this operation took so long for each request, and whether the thread `slept`. A large
+    /// directory takes long to read from memory, and a busy machine takes long over everything, but neither would be
+    /// any quicker in a ring.
+    pub fn measured(&self, op: ioq_op, time: Duration, slept: impl FnOnce() -> bool) -> Change {
+        let slow = time >= SLOW && slept();
+        let history = &self.histories[op as usize];
+        let mut seen = history.load(Ordering::Relaxed);
+        if seen == 0 && !slow && self.backend != Backend::Uring {
+            return Change::Nothing;
+        }
+        let next = loop {
+            let next = (seen << 1 | usize::from(slow)) & ((1 << REMEMBERED) - 1);
+            match history.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break next,
+                Err(now) => seen = now,
+            }
+        };
+        let pays = match self.backend {
+            Backend::Auto => next.count_ones() >= RING_PAYS,
+            Backend::Uring => true,
+            Backend::Sync => false,
+        };
+        match self.set_in_ring(op, pays && self.is_available(op)) {
+            Change::Nothing if seen == 0 && slow => Change::Blocks,
+            change => change,
+        }
+    }
+
+    fn is_available(&self, op: ioq_op) -> bool {
+        self.eligible() & bit(op) != 0 && self.failed.lock().is_none_or(|failed| failed.elapsed() >= RETRY_AFTER)
+    }
+
+    fn set_in_ring(&self, op: ioq_op, pays: bool) -> Change {
+        let mut before = self.in_ring.load(Ordering::Relaxed);
+        loop {
+            let after = if pays { before | bit(op) } else { before & !bit(op) };
+            if after == before || before == LOST {
+                return Change::Nothing;
+            }
+            // Of several threads that do this at once, each sees what it has changed itself.
+            match self.in_ring.compare_exchange_weak(before, after, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(0) => return Change::RingOn,
+                Ok(_) if after == 0 => return Change::RingOff,
+                Ok(_) => return Change::Nothing,
+                Err(now) => before = now,
+            }
+        }
+    }
+
+    /// No ring can be had for now.
+    pub fn ring_failed(&self) {
+        *self.failed.lock() = Some(CoarseInstant::now());
+        self.in_ring.store(0, Ordering::Relaxed);
+    }
+
+    /// No ring can be had any more.
+    pub fn ring_lost(&self) {
+        self.in_ring.store(LOST, Ordering::Relaxed);
+    }
+
+    /// The ring refuses this operation.
+    pub fn refuse(&self, op: ioq_op) -> Change {
+        self.refused.fetch_or(bit(op), Ordering::Relaxed);
+        self.set_in_ring(op, false)
+    }
+
+    /// A plain call had another answer than the ring, which may have refused the operation.
+    pub fn doubt(&self, op: ioq_op) {
+        self.doubtful.fetch_or(bit(op), Ordering::Relaxed);
+    }
+
+    /// Takes an operation that the ring is to be asked about.
+    pub fn take_doubt(&self) -> Option<ioq_op> {
+        let doubtful = self.doubtful.load(Ordering::Relaxed);
+        let op = ops::ALL.into_iter().find(|&op| doubtful & bit(op) != 0)?;
+        self.doubtful.fetch_and(!bit(op), Ordering::Relaxed);
+        Some(op)
+    }
+}
+
+#[cfg(all(test, not(any(ioq_loom, ioq_shuttle))))]
+mod tests {
+    use super::*;
+    use Change::*;
+    use ioq_op::*;
+
+    const QUICK: Duration = Duration::from_micros(2);
+
+    fn measured(pace: &Pace, op: ioq_op, time: Duration) -> Change {
+        pace.measured(op, time, || true)
+    }
+
+    #[test]
+    fn quick_requests_need_no_ring() {
+        let pace = Pace::new(Backend::Auto);
+        for _ in 0..100 {
+            assert_eq!(measured(&pace, IOQ_STAT, QUICK), Nothing);
+        }
+        assert!(!pace.wants_ring() && !pace.blocks());
+    }
+
+    #[test]
+    fn a_single_slow_request_makes_room_for_a_while_and_no_more() {
+        let pace = Pace::new(Backend::Auto);
+        assert_eq!(measured(&pace, IOQ_STAT, SLOW), Blocks);
+        for _ in 0..REMEMBERED {
+            assert!(pace.blocks());
+            assert_eq!(measured(&pace, IOQ_STAT, QUICK), Nothing);
+        }
+        assert!(!pace.blocks());
+    }
+
+    #[test]
+    fn an_operation_goes_through_the_ring_while_most_of_its_requests_are_slow() {
+        let pace = Pace::new(Backend::Auto);
+        let changes: Vec<_> = (0..5).map(|_| measured(&pace, IOQ_STAT, SLOW)).collect();
+        assert_eq!(changes, [Blocks, RingOn, Nothing, Nothing, Nothing]);
+        assert!(pace.suits_ring(IOQ_STAT) && !pace.suits_ring(IOQ_OPENDIR));
+        let changes: Vec<_> = (0..8).map(|_| measured(&pace, IOQ_STAT, QUICK)).collect();
+        assert_eq!(changes.iter().filter(|&change| *change == RingOff).count(), 1);
+        assert!(!pace.wants_ring());
+    }
+
+    #[test]
+    fn operations_without_a_form_for_a_ring_do_not_want_one() {
+        let pace = Pace::new(Backend::Auto);
+        for _ in 0..REMEMBERED {
+            assert_ne!(measured(&pace, IOQ_CLOSEDIR, SLOW), RingOn);
+        }
+        assert!(pace.blocks() && !pace.wants_ring());
+    }
+
+    #[test]
+    fn requests_that_keep_the_processor_busy_are_not_slow() {
+        let pace = Pace::new(Backend::Auto);
+        for _ in 0..100 {
+            assert_eq!(pace.measured(IOQ_STAT, 10 * SLOW, || false), Nothing);
+        }
+        assert!(!pace.blocks());
+    }
+
+    #[test]
+    fn the_programs_choice_stands() {
+        let (uring, sync) = (Pace::new(Backend::Uring), Pace::new(Backend::Sync));
+        for time in [QUICK, SLOW] {
+            for _ in 0..REMEMBERED {
+                measured(&uring, IOQ_STAT, time);
+                measured(&sync, IOQ_STAT, time);
+            }
+            assert!(uring.suits_ring(IOQ_STAT) && uring.suits_ring(IOQ_OPENDIR) && !uring.suits_ring(IOQ_CLOSE));
+            assert!(!sync.wants_ring());
+        }
+    }
+
+    #[test]
+    fn what_a_ring_refuses_it_is_not_asked_again() {
+        let pace = Pace::new(Backend::Uring);
+        assert_eq!(pace.refuse(IOQ_STAT), Nothing);
+        measured(&pace, IOQ_STAT, SLOW);
+        assert!(!pace.suits_ring(IOQ_STAT) && pace.suits_ring(IOQ_OPENDIR));
+        assert_eq!(pace.refuse(IOQ_OPENDIR), RingOff);
+    }
+
+    #[test]
+    fn a_ring_that_could_not_be_had_is_tried_again_later() {
+        let pace = Pace::new(Backend::Uring);
+        pace.ring_failed();
+        assert_eq!(measured(&pace, IOQ_STAT, QUICK), Nothing);
+        assert!(!pace.wants_ring());
+        std::thread::sleep(2 * RETRY_AFTER);
+        assert_eq!(measured(&pace, IOQ_STAT, QUICK), RingOn);
+    }
+
+    #[test]
+    fn doubts_are_taken_one_by_one() {
+        let pace = Pace::new(Backend::Uring);
+        pace.doubt(IOQ_STAT);
+        pace.doubt(IOQ_OPENDIR);
+        pace.doubt(IOQ_STAT);
+        assert_eq!([(); 3].map(|()| pace.take_doubt()), [Some(IOQ_OPENDIR), Some(IOQ_STAT), None]);
+    }
+}

@@ -1,0 +1,479 @@
+//! The ring of a queue, and its driver: a thread that keeps many requests waiting in the kernel at once.
+//!
+//! There is one ring for each queue, and it is there only while it pays (`pace`), or is insisted on. The driver takes
+//! what is pending, and sends it off; what comes back it delivers. What needs a thread it passes on to the workers: requests
+//! that a ring cannot do or refuses, directories that it has opened and somebody must read, and one request in so many
+//! to find out whether plain calls would do. So it waits for nothing but the ring.
+//!
+//! What must hold, whatever the kernel answers:
+//!
+//! ```text
+//!     in flight  ≤  limit  ≤  bound  <  size of the completion queue
+//! ```
+//!
+//! so no completion is dropped. A submission that the kernel has not taken is sent again; if the kernel takes none at
+//! all, the ring is given up, and what it has not seen goes to the workers.
+//!
+//! While something is in flight, the driver looks what is pending whenever something completes, and every so often if
+//! nothing does. If nothing completes for long although the ring is full, the workers get what is pending.
+
+mod limit;
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+mod uring;
+
+#[cfg(any(ioq_loom, ioq_shuttle))]
+use crate::models::uring;
+
+use super::{Counter, Thread, thread};
+use crate::channel::monitor::{Sleep, Waiter};
+use crate::channel::{Sender, Sent};
+use crate::entry::ioq_op;
+use crate::ops::{self, StatxPool};
+use crate::platform::errno::Errno;
+use crate::platform::prefetch;
+use crate::platform::sync::{AtomicBool, Mutex, Ordering, fence, sleep};
+use crate::queue::shared::Shared;
+use crate::queue::span::Span;
+use crate::scheduler::{STALL_AFTER, Work};
+use io_uring::opcode;
+use io_uring::types::CancelBuilder;
+use limit::Limit;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+use thread::Body;
+use uring::Uring;
+
+pub use uring::check_available;
+
+/// How long to wait for a completion before the driver looks what is pending; and the longest, as nothing comes.
+const TICK: Duration = Duration::from_millis(8);
+const LONGEST_TICK: Duration = Duration::from_millis(8);
+
+/// How often to ask again when the kernel takes nothing although nothing is in flight, and how long to wait before.
+const PATIENCE: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How many requests to send off before one is run by a plain call, to tell whether they are still slow: after one that
+/// was, and after one that was not.
+const PROBE_EVERY: usize = 1024;
+const PROBE_AGAIN: usize = 32;
+
+/// What others see of the driver.
+pub struct Driver {
+    waiter: Waiter,
+    thread: Mutex<Option<Thread>>,
+    has_thread: AtomicBool,
+    stopping: AtomicBool,
+    pub count: Counter,
+    /// The most requests to have in flight.
+    bound: usize,
+}
+
+impl Driver {
+    /// A driver without a thread.
+    pub fn new(bound: usize) -> Self {
+        Self {
+            waiter: Waiter::new(),
+            thread: Mutex::new(None),
+            has_thread: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            count: Counter::new(),
+            bound,
+        }
+    }
+
+    /// Something is pending that the driver is to take.
+    pub fn notify(&self, shared: &Shared) {
+        if self.has_thread.load(Ordering::Relaxed) {
+            self.waiter.notify();
+        } else {
+            self.start(shared);
+        }
+    }
+
+    #[cold]
+    fn start(&self, shared: &Shared) {
+        let mut thread = self.thread.lock();
+        if thread.is_none() && !self.is_stopping() {
+            // SAFETY: the shared part of a queue does not move, and `stop` joins the thread before it goes.
+            match unsafe { Thread::start(NonNull::from(shared)) } {
+                Ok(started) => {
+                    *thread = Some(started);
+                    self.has_thread.store(true, Ordering::Relaxed);
+                }
+                Err(_) => {
+                    drop(thread);
+                    shared.pace.ring_failed();
+                    leave_to_workers(shared);
+                }
+            }
+        } else {
+            drop(thread);
+            self.waiter.notify();
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Lets the driver leave when it has nothing in flight and nothing to do, and waits for that. It is not started from
+    /// now on.
+    pub fn stop(&self) {
+        let thread = {
+            let mut thread = self.thread.lock();
+            self.stopping.store(true, Ordering::Relaxed);
+            thread.take()
+        };
+        self.waiter.notify();
+        if let Some(thread) = thread {
+            thread.join();
+        }
+    }
+}
+
+/// The ring is not to be had, or not needed: what is pending is the workers'.
+fn leave_to_workers(shared: &Shared) {
+    fence(Ordering::SeqCst);
+    if shared.is_waiting() {
+        shared.scheduler.notify(shared);
+    }
+}
+
+/// The thread that a queue's shared part has of its own is the driver.
+impl Body for Shared {
+    fn run(&self) {
+        thread::set_name(format_args!("ioq-ring"));
+        let driver = &self.driver;
+        let has_work = || self.pace.wants_ring() && self.pending.has_spans();
+        let mut ring = None;
+        loop {
+            if !has_work() {
+                if driver.is_stopping() {
+                    return;
+                }
+                driver.waiter.sleep(Sleep::UntilWoken, || has_work() || driver.is_stopping(), || ());
+            } else if let Some(ring) = &mut ring {
+                Session::new(self, ring).run();
+            } else {
+                match Ring::new(driver.bound) {
+                    Ok(made) => ring = Some(made),
+                    Err(_) => {
+                        self.pace.ring_failed();
+                        leave_to_workers(self);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A ring, and what the driver knows of it from one session to the next.
+struct Ring {
+    uring: Uring,
+    statx: StatxPool,
+    limit: Limit,
+    /// How many submissions were not completed yet, those not sent included.
+    in_flight: usize,
+    /// How many requests went through the ring since one was run by a plain call.
+    unprobed: usize,
+    broken: bool,
+}
+
+impl Ring {
+    fn new(bound: usize) -> Result<Self, Errno> {
+        let bound = u32::try_from(bound).unwrap_or(u32::MAX);
+        let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound)?;
+        let bound = uring.entries().saturating_sub(BESIDE).min(bound as usize).max(1);
+        Ok(Self {
+            uring,
+            statx: StatxPool::new(bound)?,
+            limit: Limit::new(bound),
+            in_flight: 0,
+            unprobed: 0,
+            broken: false,
+        })
+    }
+}
+
+/// How many submissions beside those of requests may be in flight.
+const BESIDE: usize = ops::COUNT + 1;
+
+/// What a submission's user data says.
+enum Tag {
+    Request(Span),
+    /// Whether the ring refuses this operation.
+    Probe(ioq_op),
+    /// Interrupts all requests.
+    Cancel,
+}
+
+/// No block is at an address as low as these.
+const CANCEL: u64 = ops::COUNT as u64;
+
+impl Tag {
+    fn to_user_data(&self) -> u64 {
+        match self {
+            // The kernel keeps it as a number.
+            Self::Request(span) => span.as_ptr().expose_provenance() as u64,
+            Self::Probe(op) => *op as u64,
+            Self::Cancel => CANCEL,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `data` must come from `to_user_data` of a tag that nobody has any more.
+    unsafe fn from_user_data(data: u64) -> Self {
+        match data {
+            ..CANCEL => Self::Probe(ops::ALL[data as usize]),
+            CANCEL => Self::Cancel,
+            // SAFETY: passed on to the caller.
+            _ => Self::Request(unsafe { Span::from_ptr(ptr::with_exposed_provenance_mut(data as usize)) }),
+        }
+    }
+}
+
+/// A stretch of work with the ring: until nothing is in flight and nothing pending.
+struct Session<'a> {
+    shared: &'a Shared,
+    ring: &'a mut Ring,
+    /// Requests that were taken and have not been come to.
+    held: Option<Span>,
+    /// The way back, the way to the workers, and whether one of them has something new.
+    ready: Sender,
+    plain: Sender,
+    told_caller: bool,
+    told_workers: bool,
+    /// How long nothing has completed.
+    quiet: Duration,
+    /// Whether the kernel was asked to interrupt what it can, because the queue was cancelled.
+    interrupted: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(shared: &'a Shared, ring: &'a mut Ring) -> Self {
+        Self {
+            shared,
+            ring,
+            held: None,
+            ready: Sender::default(),
+            plain: Sender::default(),
+            told_caller: true,
+            told_workers: true,
+            quiet: Duration::ZERO,
+            interrupted: false,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            let limited = self.fill();
+            self.tell();
+            if self.ring.in_flight == 0 {
+                return;
+            }
+            if self.shared.cancelled.load(Ordering::Relaxed) && !self.interrupted {
+                self.interrupted = true;
+                self.submit(opcode::AsyncCancel2::new(CancelBuilder::any()).build(), Tag::Cancel);
+            }
+            self.enter();
+            let completed = self.reap();
+            self.ring.limit.completed(completed, limited);
+            if completed > 0 {
+                self.quiet = Duration::ZERO;
+            } else if limited && self.quiet >= STALL_AFTER {
+                // What is in the ring seems to hang.
+                if let Some(span) = self.held.take().or_else(|| self.shared.pending.try_pop()) {
+                    self.pass_on(span);
+                }
+            }
+        }
+    }
+
+    /// Takes what is pending as long as there is something and the limit allows it. Returns whether it did not.
+    fn fill(&mut self) -> bool {
+        while self.shared.pace.wants_ring() && !self.ring.broken {
+            self.ask_again();
+            if self.ring.in_flight >= self.ring.limit.get() {
+                return self.held.is_some() || self.shared.pending.has_spans();
+            }
+            let Some(one) = self.next() else { return false };
+            self.begin(one);
+        }
+        if let Some(rest) = self.held.take() {
+            self.shared.send(&mut Sender::default(), rest);
+        }
+        false
+    }
+
+    /// The next request, as a span of one.
+    fn next(&mut self) -> Option<Span> {
+        let span = self.held.take().or_else(|| {
+            let span = self.shared.pending.try_pop()?;
+            prefetch::entries(&span);
+            Some(span)
+        })?;
+        let (one, rest) = span.split_at(1);
+        self.held = rest;
+        one
+    }
+
+    /// Sends a request off, or has it run elsewhere.
+    fn begin(&mut self, one: Span) {
+        let Ring { statx, unprobed, .. } = &mut *self.ring;
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let ent = unsafe { one.entry(0).as_mut() };
+        if self.shared.run_if_quick(ent) {
+            return self.deliver(one);
+        }
+        let is_probe = self.shared.pace.probes()
+            && *unprobed >= if self.shared.pace.was_slow(ent.op) { PROBE_EVERY } else { PROBE_AGAIN };
+        if is_probe || !self.shared.pace.suits_ring(ent.op) {
+            if is_probe {
+                *unprobed = 0;
+            }
+            return self.pass_on(one);
+        }
+        // SAFETY: what the request points to is as the caller of `ioq.h` vouched for, and stays so until it is done.
+        let submission =
+            ops::of(ent.op).in_ring().and_then(|op| unsafe { op.submission(&self.shared.host, statx, ent) });
+        match submission {
+            Some(submission) => {
+                *unprobed += 1;
+                self.submit(submission, Tag::Request(one));
+            }
+            None => self.pass_on(one),
+        }
+    }
+
+    /// Finds out about operations that the ring may have refused.
+    fn ask_again(&mut self) {
+        if let Some(op) = self.shared.pace.take_doubt() {
+            if let Some(ring_op) = ops::of(op).in_ring() {
+                self.submit(ring_op.probe(), Tag::Probe(op));
+            }
+        }
+    }
+
+    fn submit(&mut self, submission: io_uring::squeue::Entry, tag: Tag) {
+        self.ring.in_flight += 1;
+        // SAFETY: what the submission points to stays valid until its completion was seen: the path and the caller's
+        // buffers by the contract of `ioq.h`, a statx buffer because it is given back only then.
+        unsafe { self.ring.uring.push(submission.user_data(tag.to_user_data())) };
+    }
+
+    /// Sends what was not sent yet, and waits for a completion, unless there is one.
+    fn enter(&mut self) {
+        let mut patience = PATIENCE;
+        let tick = self.quiet.clamp(TICK, LONGEST_TICK);
+        loop {
+            let uring = &mut self.ring.uring;
+            let unsent = uring.unsent();
+            let want = if uring.has_completion() { 0 } else { 1 };
+            if unsent == 0 && want == 0 {
+                return;
+            }
+            let result = uring.enter(unsent, want, tick);
+            match result {
+                Ok(sent) if sent > 0 || unsent == 0 => return,
+                Err(Errno(libc::ETIME)) => {
+                    self.quiet += tick;
+                    return;
+                }
+                Err(Errno(libc::EINTR)) => return,
+                _ if uring.has_completion() => return,
+                // It never will. What it has must be waited for all the same.
+                _ if unsent > 0 && !may_pass(result) => return self.give_up(),
+                _ if self.ring.in_flight > unsent => {
+                    // Too much in flight for the kernel. Wait until there is less.
+                    if uring.enter(0, 1, tick).is_ok() {
+                        return;
+                    }
+                    sleep(PAUSE);
+                    self.quiet += PAUSE;
+                    return;
+                }
+                _ if patience > 0 => {
+                    patience -= 1;
+                    sleep(PAUSE);
+                }
+                _ => return self.give_up(),
+            }
+        }
+    }
+
+    /// The kernel takes no submissions. Those that it has not taken are for the workers, and whatever comes from now on.
+    fn give_up(&mut self) {
+        self.ring.broken = true;
+        while let Some(data) = self.ring.uring.take_back() {
+            self.complete(data, -libc::ECANCELED);
+        }
+        self.shared.pace.ring_lost();
+        leave_to_workers(self.shared);
+    }
+
+    /// Finishes what has completed. Returns how many that were.
+    fn reap(&mut self) -> usize {
+        let mut count = 0;
+        while let Some((data, result)) = self.ring.uring.next_completion() {
+            self.complete(data, result);
+            count += 1;
+        }
+        count
+    }
+
+    fn complete(&mut self, data: u64, result: i32) {
+        self.ring.in_flight -= 1;
+        // SAFETY: `submit` made the tag, and the kernel is done with it.
+        let one = match unsafe { Tag::from_user_data(data) } {
+            Tag::Request(one) => one,
+            Tag::Probe(op) => {
+                if ops::may_be_refusal(result) {
+                    let change = self.shared.pace.refuse(op);
+                    self.shared.pace_changed(change);
+                }
+                return;
+            }
+            // Before Linux 5.19 it cannot be done.
+            Tag::Cancel => return,
+        };
+        // SAFETY: this thread owns the span.
+        let ent = unsafe { one.entry(0).as_mut() };
+        let op = ops::of(ent.op).in_ring().expect("what was submitted has a form for a ring");
+        // SAFETY: the submission was made for this request, and its completion seen.
+        match unsafe { op.completed(&self.shared.host, &mut self.ring.statx, ent, result) } {
+            Some(result) => {
+                ent.result = result;
+                self.deliver(one);
+            }
+            None => self.pass_on(one),
+        }
+    }
+
+    fn deliver(&mut self, done: Span) {
+        // It is counted before it can be popped.
+        self.shared.driver.count.add(done.len());
+        self.told_caller &= self.ready.send(&self.shared.ready, done) == Sent::Added;
+    }
+
+    /// Leaves requests to the workers.
+    fn pass_on(&mut self, span: Span) {
+        self.told_workers &= self.plain.send(&self.shared.plain, span) == Sent::Added;
+    }
+
+    /// Tells the others what they have got.
+    fn tell(&mut self) {
+        if !std::mem::replace(&mut self.told_caller, true) {
+            self.shared.caller.notify();
+        }
+        if !std::mem::replace(&mut self.told_workers, true) {
+            self.shared.scheduler.notify(self.shared);
+        }
+    }
+}
+
+/// Whether the kernel, which did not take anything, may do so later: it is short of something.
+fn may_pass(result: Result<usize, Errno>) -> bool {
+    matches!(result, Ok(_) | Err(Errno(libc::EAGAIN | libc::EBUSY | libc::ENOMEM)))
+}

@@ -1,0 +1,402 @@
+//! An io_uring: making it, its memory, and the system calls that it takes.
+//!
+//! # The descriptor
+//!
+//! A descriptor is a number, and a program that closes what it did not open, as some do on their way into a sandbox, may
+//! have another ring or file under this number at any moment. Whoever used that then would write over another's
+//! submissions, or wait for its completions for ever. So the thread that makes a ring
+//!
+//! - makes it *disabled* (`IORING_SETUP_R_DISABLED`, for a single issuer since Linux 6.0);
+//! - *registers* it (`io_uring_register(2)`, `IORING_REGISTER_RING_FDS`, Linux 5.18), and enters it by that from then on;
+//! - enables it. Only one can enable a ring, once: if that works, what was registered under this number is ours;
+//! - closes the descriptor, which nothing needs any more. The ring goes when the thread ends.
+//!
+//! On older kernels the descriptor stays open, out of the way of the standard streams.
+//!
+//! The io-uring crate's own rings keep their descriptor open, so its types for submissions are used here, and the memory
+//! is mapped here. Its layout is that of `io_uring_setup(2)`.
+
+use crate::platform::errno::Errno;
+use io_uring::squeue;
+use libc::{c_int, c_uint, c_void};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// `IORING_SETUP_*` flags.
+mod setup {
+    pub const CLAMP: u32 = 1 << 4;
+    pub const R_DISABLED: u32 = 1 << 6;
+    pub const SUBMIT_ALL: u32 = 1 << 7;
+    pub const COOP_TASKRUN: u32 = 1 << 8;
+    pub const SINGLE_ISSUER: u32 = 1 << 12;
+}
+
+/// `IORING_FEAT_*` flags.
+const FEAT_SINGLE_MMAP: u32 = 1 << 0;
+const FEAT_EXT_ARG: u32 = 1 << 8;
+
+/// `IORING_REGISTER_*` operations.
+mod register {
+    pub const ENABLE_RINGS: u32 = 12;
+    pub const IOWQ_MAX_WORKERS: u32 = 19;
+    pub const RING_FDS: u32 = 20;
+    pub const UNREGISTER_RING_FDS: u32 = 21;
+}
+
+/// The setups to try, the best first. Each is one that some kernel was the first to know: 6.0, 5.19, 5.18, 5.11. The first
+/// makes rings that are disabled.
+///
+/// Not `DEFER_TASKRUN`, which spares no time that could be measured here: completions would come through
+/// `io_uring_enter()` alone, and a program that takes that call from itself, with a filter for its system calls, would
+/// wait for ever for what is in flight.
+const SETUPS: [u32; 4] = [
+    setup::SUBMIT_ALL | setup::COOP_TASKRUN | setup::SINGLE_ISSUER | setup::R_DISABLED,
+    setup::SUBMIT_ALL | setup::COOP_TASKRUN,
+    setup::SUBMIT_ALL,
+    0,
+];
+
+/// The kernel's `struct io_uring_params`, and what it consists of.
+#[repr(C)]
+#[derive(Default)]
+struct Params {
+    sq_entries: u32,
+    cq_entries: u32,
+    flags: u32,
+    sq_thread_cpu: u32,
+    sq_thread_idle: u32,
+    features: u32,
+    wq_fd: u32,
+    resv: [u32; 3],
+    sq_off: SqOffsets,
+    cq_off: CqOffsets,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct SqOffsets {
+    head: u32,
+    tail: u32,
+    ring_mask: u32,
+    ring_entries: u32,
+    flags: u32,
+    dropped: u32,
+    array: u32,
+    resv1: u32,
+    user_addr: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CqOffsets {
+    head: u32,
+    tail: u32,
+    ring_mask: u32,
+    ring_entries: u32,
+    overflow: u32,
+    cqes: u32,
+    flags: u32,
+    resv1: u32,
+    user_addr: u64,
+}
+
+/// The kernel's `struct io_uring_cqe`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Completion {
+    user_data: u64,
+    result: i32,
+    flags: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 120 && size_of::<Completion>() == 16 && size_of::<squeue::Entry>() == 64);
+
+fn io_uring_setup(entries: u32, params: &mut Params) -> Result<OwnedFd, Errno> {
+    // SAFETY: the kernel writes nothing but the parameters, and the descriptor is new.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_io_uring_setup, entries, ptr::from_mut(params));
+        if fd < 0 { Err(Errno::last()) } else { Ok(OwnedFd::from_raw_fd(fd as c_int)) }
+    }
+}
+
+fn io_uring_register<T>(fd: &OwnedFd, operation: u32, arg: *mut T, count: u32) -> Result<c_int, Errno> {
+    // SAFETY: those who call this pass what the operation takes.
+    let ret = unsafe { libc::syscall(libc::SYS_io_uring_register, fd.as_raw_fd(), operation, arg, count) };
+    if ret < 0 { Err(Errno::last()) } else { Ok(ret as c_int) }
+}
+
+/// A part of the memory that a ring shares with the kernel.
+struct Mapping {
+    start: NonNull<c_void>,
+    len: usize,
+}
+
+impl Mapping {
+    const OFF_RINGS: i64 = 0;
+    const OFF_SQES: i64 = 0x10000000;
+
+    fn new(fd: &OwnedFd, offset: i64, len: usize) -> Result<Self, Errno> {
+        // SAFETY: a new mapping, which replaces none.
+        let start = unsafe {
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(ptr::null_mut(), len, prot, libc::MAP_SHARED | libc::MAP_POPULATE, fd.as_raw_fd(), offset as _)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        NonNull::new(start).map(|start| Self { start, len }).ok_or(Errno(libc::ENOMEM))
+    }
+
+    /// What is at this offset.
+    fn at<T>(&self, offset: u32) -> NonNull<T> {
+        debug_assert!(offset as usize + size_of::<T>() <= self.len);
+        // SAFETY: the kernel's offsets lie within the mapping.
+        unsafe { self.start.byte_add(offset as usize).cast() }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this one's, and nobody uses it any more.
+        unsafe { libc::munmap(self.start.as_ptr(), self.len) };
+    }
+}
+
+/// Makes a ring by the first setup for which neither the kernel nor `finish` says `EINVAL`.
+fn make<T>(entries: u32, finish: impl Fn(OwnedFd, Params) -> Result<T, Errno>) -> Result<T, Errno> {
+    for setup in SETUPS {
+        let mut params = Params { flags: setup | setup::CLAMP, ..Params::default() };
+        match io_uring_setup(entries, &mut params).and_then(|fd| finish(fd, params)) {
+            Err(Errno(libc::EINVAL)) => {}
+            result => return result,
+        }
+    }
+    Err(Errno(libc::EINVAL))
+}
+
+/// The kernel must be able to wait for some time, and not for ever: Linux 5.11.
+fn check_features(params: &Params) -> Result<(), Errno> {
+    let needed = FEAT_SINGLE_MMAP | FEAT_EXT_ARG;
+    if params.features & needed == needed { Ok(()) } else { Err(Errno(libc::ENOSYS)) }
+}
+
+/// Whether a ring can be had.
+pub fn check_available() -> Result<(), Errno> {
+    make(1, |_, params| check_features(&params))
+}
+
+/// A ring of this thread's.
+pub struct Uring {
+    rings: Mapping,
+    sqes: Mapping,
+    params: Params,
+    /// Where the next submission goes. The kernel sees it at `enter`.
+    sq_tail: u32,
+    by: By,
+}
+
+/// What a ring is entered by.
+enum By {
+    /// Its number among those that this thread has registered.
+    Registered(c_uint),
+    Descriptor(OwnedFd),
+}
+
+impl Uring {
+    /// Makes a ring for this thread, with room for so many submissions, or as many as the kernel allows. At most `workers`
+    /// of the kernel's threads run them. `EBADF` if the descriptor was closed meanwhile.
+    pub fn new(entries: u32, workers: u32) -> Result<Self, Errno> {
+        make(entries, |fd, params| Self::claim(fd, params, workers))
+    }
+
+    fn claim(fd: OwnedFd, params: Params, workers: u32) -> Result<Self, Errno> {
+        check_features(&params)?;
+        let rings_len = (params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>())
+            .max(params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Completion>());
+        let rings = Mapping::new(&fd, Mapping::OFF_RINGS, rings_len)?;
+        let sqes = Mapping::new(&fd, Mapping::OFF_SQES, params.sq_entries as usize * size_of::<squeue::Entry>())?;
+        // Entry i of the queue is always submission i.
+        for i in 0..params.sq_entries {
+            // SAFETY: within the array, of which the kernel reads what it is told of.
+            unsafe { rings.at::<u32>(params.sq_off.array).add(i as usize).write(i) };
+        }
+
+        let registered = register(&fd);
+        let disabled = params.flags & setup::R_DISABLED != 0;
+        let enabled = if disabled {
+            io_uring_register(&fd, register::ENABLE_RINGS, ptr::null_mut::<c_void>(), 0).map(drop)
+        } else {
+            Ok(())
+        };
+        let usable = match (&registered, enabled) {
+            // The number is free, or of another ring.
+            (Err(Errno(libc::EBADF | libc::EEXIST)), _)
+            | (_, Err(Errno(libc::EBADF | libc::EBADFD | libc::EEXIST))) => Err(Errno(libc::EBADF)),
+            // A filter allows no `io_uring_register()`.
+            (_, Err(_)) => Err(Errno(libc::EINVAL)),
+            // There is no registering on an older kernel, or out of memory.
+            (_, Ok(())) => Ok(()),
+        };
+        if let Err(e) = usable {
+            if let Ok(index) = registered {
+                unregister(&fd, index);
+            }
+            if e == Errno(libc::EBADF) {
+                // It is not ours to close any more.
+                std::mem::forget(fd);
+            }
+            return Err(e);
+        }
+        // Older kernels have their own ideas.
+        let _ = io_uring_register(&fd, register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
+        let by = match registered {
+            Ok(index) => By::Registered(index),
+            Err(_) => By::Descriptor(out_of_the_way(fd)?),
+        };
+        Ok(Self { rings, sqes, params, sq_tail: 0, by })
+    }
+
+    fn shared(&self, offset: u32) -> &AtomicU32 {
+        // SAFETY: one of the kernel's counters, in memory that is mapped as long as this lives.
+        unsafe { AtomicU32::from_ptr(self.rings.at::<u32>(offset).as_ptr()) }
+    }
+
+    /// How many submissions the kernel has not taken.
+    pub fn unsent(&self) -> usize {
+        // Acquire: the kernel has read those before.
+        self.sq_tail.wrapping_sub(self.shared(self.params.sq_off.head).load(Ordering::Acquire)) as usize
+    }
+
+    fn sqe(&self, position: u32) -> NonNull<squeue::Entry> {
+        let index = position & (self.params.sq_entries - 1);
+        // SAFETY: within the mapping.
+        unsafe { self.sqes.at::<squeue::Entry>(0).add(index as usize) }
+    }
+
+    /// Adds a submission. There must be room.
+    ///
+    /// # Safety
+    ///
+    /// What it points to must stay valid until its completion was seen, or it was taken back.
+    pub unsafe fn push(&mut self, submission: squeue::Entry) {
+        assert!(self.unsent() < self.entries());
+        // SAFETY: a place of the queue that the kernel is done with.
+        unsafe { self.sqe(self.sq_tail).write(submission) };
+        self.sq_tail = self.sq_tail.wrapping_add(1);
+        // Release: the kernel sees the submission.
+        self.shared(self.params.sq_off.tail).store(self.sq_tail, Ordering::Release);
+    }
+
+    /// Takes the last submission back that the kernel has not taken. Returns its user data.
+    pub fn take_back(&mut self) -> Option<u64> {
+        if self.unsent() == 0 {
+            return None;
+        }
+        self.sq_tail = self.sq_tail.wrapping_sub(1);
+        self.shared(self.params.sq_off.tail).store(self.sq_tail, Ordering::Release);
+        // SAFETY: `push` wrote it, and only this thread has the kernel read it.
+        Some(unsafe { self.sqe(self.sq_tail).as_ref() }.get_user_data())
+    }
+
+    /// How many submissions it has room for, and so completions at least.
+    pub fn entries(&self) -> usize {
+        self.params.sq_entries as usize
+    }
+
+    fn completed(&self) -> u32 {
+        let head = self.shared(self.params.cq_off.head).load(Ordering::Relaxed);
+        // Acquire: see the completions.
+        self.shared(self.params.cq_off.tail).load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    /// Whether there is a completion to be seen.
+    pub fn has_completion(&self) -> bool {
+        self.completed() > 0
+    }
+
+    /// The user data of a submission that is done, and its result.
+    pub fn next_completion(&mut self) -> Option<(u64, c_int)> {
+        if !self.has_completion() {
+            return None;
+        }
+        let head = self.shared(self.params.cq_off.head).load(Ordering::Relaxed);
+        let index = head & (self.params.cq_entries - 1);
+        // SAFETY: within the mapping, and the kernel wrote it before it moved the tail.
+        let completion = unsafe { self.rings.at::<Completion>(self.params.cq_off.cqes).add(index as usize).read() };
+        // Release: it was read, and may be written over.
+        self.shared(self.params.cq_off.head).store(head.wrapping_add(1), Ordering::Release);
+        Some((completion.user_data, completion.result))
+    }
+
+    /// Sends so many submissions, and waits for so many completions, or for some time. Returns how many submissions the
+    /// kernel took; `ETIME` if it took none and the time is over.
+    pub fn enter(&mut self, submissions: usize, completions: usize, limit: Duration) -> Result<usize, Errno> {
+        /// The kernel's `struct io_uring_getevents_arg`.
+        #[repr(C)]
+        struct Arg {
+            sigmask: u64,
+            sigmask_size: u32,
+            min_wait: u32,
+            time: u64,
+        }
+        const GETEVENTS: c_uint = 1 << 0;
+        const EXT_ARG: c_uint = 1 << 3;
+        const REGISTERED_RING: c_uint = 1 << 4;
+        let (ring, by) = match &self.by {
+            By::Registered(index) => (*index, REGISTERED_RING),
+            By::Descriptor(fd) => (fd.as_raw_fd() as c_uint, 0),
+        };
+        // The kernel's own, of 64 bits on every machine.
+        let time = [limit.as_secs() as i64, limit.subsec_nanos().into()];
+        let arg = Arg { sigmask: 0, sigmask_size: 0, min_wait: 0, time: time.as_ptr().addr() as u64 };
+        let flags = by | if completions > 0 { GETEVENTS | EXT_ARG } else { 0 };
+        let (arg, size) = if completions > 0 { (&raw const arg, size_of::<Arg>()) } else { (ptr::null(), 0) };
+        // SAFETY: no signal mask is passed, and the time is there until the call returns. The submissions are as `push`
+        // was promised.
+        let ret = unsafe { libc::syscall(libc::SYS_io_uring_enter, ring, submissions, completions, flags, arg, size) };
+        // The compiler must not take the time for unused, whose address alone is passed.
+        std::hint::black_box(&time);
+        usize::try_from(ret).map_err(|_| Errno::last())
+    }
+}
+
+/// The kernel's `struct io_uring_rsrc_update`.
+#[repr(C)]
+struct Update {
+    offset: u32,
+    resv: u32,
+    data: u64,
+}
+
+/// Registers a ring with this thread, and returns its number there.
+fn register(fd: &OwnedFd) -> Result<c_uint, Errno> {
+    const ANY: u32 = u32::MAX;
+    let mut update = Update { offset: ANY, resv: 0, data: fd.as_raw_fd() as u64 };
+    match io_uring_register(fd, register::RING_FDS, &raw mut update, 1) {
+        Ok(1) => Ok(update.offset),
+        Ok(_) => Err(Errno(libc::EINVAL)),
+        Err(e) => Err(e),
+    }
+}
+
+fn unregister(fd: &OwnedFd, index: c_uint) {
+    let mut update = Update { offset: index, resv: 0, data: 0 };
+    let _ = io_uring_register(fd, register::UNREGISTER_RING_FDS, &raw mut update, 1);
+}
+
+/// The same file under a number above those of the standard streams, which programs put other files under.
+fn out_of_the_way(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    const FIRST: c_int = libc::STDERR_FILENO + 1;
+    if fd.as_raw_fd() >= FIRST {
+        return Ok(fd);
+    }
+    // SAFETY: the descriptor is new, and nobody else's.
+    unsafe {
+        match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) {
+            -1 => Err(Errno::last()),
+            high => Ok(OwnedFd::from_raw_fd(high)),
+        }
+    }
+}
