@@ -207,33 +207,49 @@ struct ioq_counts {
 /**
  * Create a queue.
  *
- * Threads and rings are started when the first requests need them, so an unused queue costs little memory and no
- * file descriptor. A worker holds at most one descriptor, that of its ring. If no worker can be started, then or
- * later, the queue still works: popping runs the requests.
+ * Threads and the ring are started when requests need them, so a queue costs what is used of it, whatever it was
+ * created with.
  *
- * The environment variable IOQ_BACKEND chooses how workers run the requests: auto (the default) uses io_uring
- * where it can be had and pays, uring insists on it, sync uses plain system calls alone. It is read by each call,
- * so no other thread may call setenv() meanwhile, and ignored in programs that gain privileges when they are executed
- * (set-user-ID, set-group-ID, file capabilities).
+ * The environment variable IOQ_BACKEND chooses how requests are run: auto (the default) uses io_uring where it can be
+ * had and pays, uring insists on it, sync uses plain system calls alone. It is read by each call, so no other
+ * thread may call setenv() meanwhile, and ignored in programs that gain privileges when they are executed (set-user-ID,
+ * set-group-ID, file capabilities). ioq_create_with() can choose instead.
  *
  * Parameters:
  * - depth: how many requests the queue holds, from submission to ioq_free(); exactly that many, at least 1.
- * - nthreads: the most worker threads to start. With 0, requests run inside the caller's own blocking ioq_pop(),
- *   and nowhere else. While requests wait for something, such as a disk, all workers run, so more than there are
- *   processors may pay; while they only use the processors, one less than there are runs, but at least one.
+ * - nthreads: the most worker threads to start. While requests wait for something, such as a disk, all workers run, so
+ *   more than there are processors may pay; while they only use the processors, as many run as there are, less the one
+ *   that the caller needs while it is awake. With 0, requests run inside the caller's own blocking ioq_pop(), and
+ *   nowhere else.
  *
  * Returns:
  * The queue, to be destroyed with ioq_destroy(), or NULL with errno set:
  * - EINVAL: depth is 0, or IOQ_BACKEND has an unknown value.
  * - ENOMEM: no memory, or depth or nthreads is larger than any memory could be.
  * - with IOQ_BACKEND=uring and at least one thread, whatever io_uring_setup(2) failed with, such as ENOSYS,
- *   EPERM or EMFILE.
+ *   EPERM or EMFILE; also ENOSYS before Linux 5.11.
+ *
+ * Time:
+ * Nothing is held back:
+ * - A response can be popped at most 0.2 ms after its request is done, whatever its neighbours do. A blocking ioq_pop()
+ *   may gather responses for that long while they come quickly and others are to come; one that does not block takes
+ *   what is done.
+ * - While some requests hang, and more workers were asked for than those are, all others run and come back: whether the
+ *   caller blocks, polls, or goes away after ioq_submit(). Where threads, descriptors or memory cannot be had, that is
+ *   so from when they can: it is tried again every 10 ms, in any call and by any worker.
+ * - A blocking ioq_pop() returns with the first response. It runs no request that can wait, unless the program asked
+ *   for that (IOQ_CALLER_RUNS), or there is no worker and none can be started. ioq_pop(ioq, false) never waits.
+ * - Cancelling does not wait, and destroying waits for nothing but requests that have begun and cannot be interrupted.
  *
  * Threads:
  * A queue is used by one thread at a time; only ioq_cancel() may be called from any thread while another uses the
- * queue. Several queues are independent of each other. No function here may be called from a signal handler. Signals
- * interrupt none of them, and none is a cancellation point: pthread_cancel() takes effect after it. Workers are named
- * ioq-0, ioq-1, …, and block every signal, so that no handler of the program runs on them.
+ * queue. Several queues are independent of each other. No function here may be called from a signal handler, nor for the
+ * same queue from a bfs_* function that the queue has called. Signals interrupt none of them, and none is a
+ * cancellation point: pthread_cancel() takes effect after it.
+ *
+ * Workers are named ioq-0, ioq-1, …, and a thread that waits for the ring, which is there only while requests go
+ * through it, ioq-ring. They block all signals but those that a thread's own instruction raises (SIGSYS, SIGSEGV,
+ * SIGBUS, SIGFPE, SIGILL, SIGTRAP), for which alone a handler of the program's may run there.
  *
  * Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
  * its credentials as setuid() and the like leave them. What only one thread has, after unshare(CLONE_FS) or
@@ -246,10 +262,10 @@ struct ioq_counts {
  * are like any others. exec and _exit() are fine, and so is exit(), whatever other threads do with their queues
  * meanwhile.
  *
- * The descriptors of rings are close-on-exec. A child of fork() inherits them, and may close them. If a process
- * forbids itself io_uring later, by a seccomp filter, its queues go on without. A process that is about to close
- * descriptors which it did not open should destroy its queues first: a queue closes its rings by their numbers, whatever
- * those stand for by then.
+ * A queue holds no descriptor. Only before Linux 5.18, or where io_uring_register(2) is refused, it has that of its ring
+ * while there is one, which is close-on-exec and above 2; there, a process that is about to close descriptors which it did
+ * not open should destroy its queues first. If a process forbids itself io_uring later, by a seccomp filter, its queues go
+ * on without.
  */
 struct ioq *ioq_create(size_t depth, size_t nthreads);
 
@@ -328,8 +344,9 @@ int ioq_close(struct ioq *ioq, int fd, void *ptr);
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if dir is NULL. The entry's result is 0, the negated
- * errno of bfs_opendir(), or -EINTR if the queue was cancelled first, and for no other reason: calls that a signal
- * interrupts are repeated. What bfs_polldir() fails with is left for bfs_readdir() to report.
+ * errno of bfs_opendir(), or -EINTR if the queue was cancelled first. Calls that fail with EINTR are repeated, but
+ * not for ever: a file system that goes on to answer so has that as its result. What bfs_polldir() fails with is left
+ * for bfs_readdir() to report.
  */
 int ioq_opendir(struct ioq *ioq, struct bfs_dir *dir, int dfd, const char *path, unsigned int flags, void *ptr);
 
@@ -363,7 +380,7 @@ int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if buf is NULL. The entry's result is 0, the negated
- * errno of bfs_stat(), or -EINTR if the queue was cancelled first, and for no other reason.
+ * errno of bfs_stat(), or -EINTR if the queue was cancelled first; see ioq_opendir().
  */
 int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, struct bfs_stat *buf, void *ptr);
 
@@ -375,9 +392,8 @@ void ioq_submit(struct ioq *ioq);
  *
  * Parameters:
  * - ioq: the queue.
- * - block: whether to wait for a response if none is ready. A caller that would wait may run requests itself. In a
- *   queue with 0 threads that is the only way for them to run, unless the queue was cancelled: a loop of pops that do
- *   not block would never end.
+ * - block: whether to wait for a response if none is ready. In a queue with 0 threads, and in one that can start none for
+ *   now, that is the only way for requests to run: a loop of pops that do not block would not end.
  *
  * Returns:
  * An entry, which is the caller's until ioq_free(). NULL if every request has been popped already, if none is ready

@@ -583,7 +583,7 @@ fn threads_that_come_late_are_not_too_late() {
 fn a_nap_ends_whatever_hangs() {
     check(|| {
         let requests = 12;
-        set_hanging(Hanging { first: requests - 1, count: 2, others: requests - 1 + 1 });
+        set_hanging(Hanging { first: requests - 1, count: 2, others: requests });
         let mut caller = Caller::create(Options { caller_runs: false, ..options(32, 3, Backend::Sync) });
         for _ in 0..requests + 2 {
             caller.request([Kind::Stat, Kind::Stat, Kind::Close][one_of(3)]);

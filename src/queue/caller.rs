@@ -204,20 +204,18 @@ impl Caller {
                 self.naps = true;
                 return span;
             }
-            let sleep = if shared.scheduler.is_failing() {
-                // Threads cannot be started, so nobody may be there to detect a stall.
-                Sleep::For(STALL_AFTER)
-            } else {
-                Sleep::UntilWoken
-            };
+            // While threads cannot be started, nobody may be there to detect a stall.
+            let failing = shared.scheduler.is_failing();
+            let sleep = if failing { Sleep::For(STALL_AFTER) } else { Sleep::UntilWoken };
+            let has_news = || shared.ready.has_spans() || shared.scheduler.is_failing() != failing;
             let start = Instant::now();
-            shared.caller.sleep(sleep, || shared.ready.has_spans(), || leave_processor(shared));
+            shared.caller.sleep(sleep, has_news, || leave_processor(shared));
             self.naps = start.elapsed() < NAP / 2;
             self.woke = Instant::now();
             if let Some(span) = self.take(shared) {
                 return span;
             }
-            stuck = matches!(sleep, Sleep::For(_)) && shared.scheduler.is_failing();
+            stuck = failing && shared.scheduler.is_failing();
         }
     }
 

@@ -161,7 +161,7 @@ impl Pace {
     /// No ring can be had for now.
     pub fn ring_failed(&self) {
         *self.failed.lock() = Some(CoarseInstant::now());
-        self.in_ring.store(0, Ordering::Relaxed);
+        self.in_ring.fetch_and(LOST, Ordering::Relaxed);
     }
 
     /// No ring can be had any more.
