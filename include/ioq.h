@@ -291,10 +291,66 @@ struct ioq *ioq_create_with(const struct ioq_options *options);
  */
 size_t ioq_capacity(const struct ioq *ioq);
 
+/** Hand every buffered request to the workers. Ignored if ioq is NULL. */
+void ioq_submit(struct ioq *ioq);
+
+/**
+ * Pop a response. Buffered requests are submitted first.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - block: whether to wait for a response if none is ready. In a queue with 0 threads, and in one that can start none for
+ *   now, that is the only way for requests to run: a loop of pops that do not block would not end.
+ *
+ * Returns:
+ * An entry, which is the caller's until ioq_free(). NULL if every request has been popped already, if none is ready
+ * and block is false, or if ioq is NULL. errno is left as it was.
+ */
+struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
+
+/**
+ * Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL.
+ *
+ * ent must come from this queue's ioq_pop(), and is not valid any more after this. Entries may be given back in any
+ * order, or kept until ioq_destroy().
+ */
+void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
+
+/**
+ * Tell how the requests of a queue were run so far.
+ *
+ * Each request is counted once, before its response can be popped; those that were cancelled are counted for whoever
+ * came to them.
+ *
+ * All zero if ioq is NULL. Ignored if counts is NULL.
+ */
+void ioq_count(const struct ioq *ioq, struct ioq_counts *counts);
+
+/**
+ * Cancel every request that has not run yet. Nothing happens if ioq is NULL or was cancelled before.
+ *
+ * Later submissions fail with EINTR. Requests in the queue still come back through ioq_pop(): what has started with
+ * its own result or with -EINTR, the others with -EINTR, except that ioq_close() and ioq_closedir() run all the
+ * same.
+ *
+ * This function may be called from any thread, but not while or after the queue is destroyed. It does not wait, and
+ * does not interrupt a blocking ioq_pop(), which returns with the next response.
+ */
+void ioq_cancel(struct ioq *ioq);
+
+/**
+ * Cancel and destroy a queue. Ignored if ioq is NULL.
+ *
+ * Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
+ * responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
+ * buffers and paths are not touched after that. In a child of fork(), the descriptors of its parent's rings stay open.
+ */
+void ioq_destroy(struct ioq *ioq);
+
 /**
  * Submit a request that does nothing, for measurements and tests.
  *
- * This and the four functions below put a request into the queue and return at once. Requests are buffered: they
+ * This and the functions below put a request into the queue and return at once. Requests are buffered: they
  * reach the workers when enough have come together, and at the latest at the next ioq_submit() or ioq_pop().
  * Responses come back through ioq_pop() in any order, every accepted request exactly once.
  *
@@ -384,62 +440,6 @@ int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
  */
 int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, struct bfs_stat *buf, void *ptr);
 
-/** Hand every buffered request to the workers. Ignored if ioq is NULL. */
-void ioq_submit(struct ioq *ioq);
-
-/**
- * Pop a response. Buffered requests are submitted first.
- *
- * Parameters:
- * - ioq: the queue.
- * - block: whether to wait for a response if none is ready. In a queue with 0 threads, and in one that can start none for
- *   now, that is the only way for requests to run: a loop of pops that do not block would not end.
- *
- * Returns:
- * An entry, which is the caller's until ioq_free(). NULL if every request has been popped already, if none is ready
- * and block is false, or if ioq is NULL. errno is left as it was.
- */
-struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
-
-/**
- * Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL.
- *
- * ent must come from this queue's ioq_pop(), and is not valid any more after this. Entries may be given back in any
- * order, or kept until ioq_destroy().
- */
-void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
-
-/**
- * Tell how the requests of a queue were run so far.
- *
- * Each request is counted once, before its response can be popped; those that were cancelled are counted for whoever
- * came to them.
- *
- * All zero if ioq is NULL. Ignored if counts is NULL.
- */
-void ioq_count(const struct ioq *ioq, struct ioq_counts *counts);
-
-/**
- * Cancel every request that has not run yet. Nothing happens if ioq is NULL or was cancelled before.
- *
- * Later submissions fail with EINTR. Requests in the queue still come back through ioq_pop(): what has started with
- * its own result or with -EINTR, the others with -EINTR, except that ioq_close() and ioq_closedir() run all the
- * same.
- *
- * This function may be called from any thread, but not while or after the queue is destroyed. It does not wait, and
- * does not interrupt a blocking ioq_pop(), which returns with the next response.
- */
-void ioq_cancel(struct ioq *ioq);
-
-/**
- * Cancel and destroy a queue. Ignored if ioq is NULL.
- *
- * Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
- * responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
- * buffers and paths are not touched after that. In a child of fork(), the descriptors of its parent's rings stay open.
- */
-void ioq_destroy(struct ioq *ioq);
-
 static_assert(sizeof(enum ioq_op) == 4, "ABI");
 static_assert(sizeof(enum ioq_nop_type) == 4, "ABI");
 static_assert(sizeof(struct ioq_ent) == 64, "ABI");
@@ -448,12 +448,6 @@ static_assert(offsetof(struct ioq_ent, op) == 0, "ABI");
 static_assert(offsetof(struct ioq_ent, result) == 4, "ABI");
 static_assert(offsetof(struct ioq_ent, ptr) == 8, "ABI");
 static_assert(offsetof(struct ioq_ent, nop) == 16, "ABI");
-static_assert(sizeof(enum ioq_backend) == 4, "ABI");
-static_assert(sizeof(enum ioq_flags) == 4, "ABI");
-static_assert(sizeof(struct ioq_options) == 40, "ABI");
-static_assert(offsetof(struct ioq_options, inflight) == 32, "ABI");
-static_assert(sizeof(struct ioq_counts) == 24, "ABI");
-static_assert(offsetof(struct ioq_counts, caller) == 16, "ABI");
 static_assert(offsetof(struct ioq_opendir, path) == 8, "ABI");
 static_assert(offsetof(struct ioq_opendir, dfd) == 16, "ABI");
 static_assert(offsetof(struct ioq_opendir, flags) == 20, "ABI");
@@ -462,6 +456,12 @@ static_assert(offsetof(struct ioq_stat, buf) == 8, "ABI");
 static_assert(offsetof(struct ioq_stat, xbuf) == 16, "ABI");
 static_assert(offsetof(struct ioq_stat, dfd) == 24, "ABI");
 static_assert(offsetof(struct ioq_stat, flags) == 28, "ABI");
+static_assert(sizeof(enum ioq_backend) == 4, "ABI");
+static_assert(sizeof(enum ioq_flags) == 4, "ABI");
+static_assert(sizeof(struct ioq_options) == 40, "ABI");
+static_assert(offsetof(struct ioq_options, inflight) == 32, "ABI");
+static_assert(sizeof(struct ioq_counts) == 24, "ABI");
+static_assert(offsetof(struct ioq_counts, caller) == 16, "ABI");
 
 #ifdef __cplusplus
 }

@@ -134,68 +134,6 @@ pub struct ioq_ent {
     pub args: ioq_args,
 }
 
-/// How a queue runs requests that may wait.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ioq_backend {
-    /// What the environment variable `IOQ_BACKEND` says, and `IOQ_BACKEND_AUTO` if it says nothing.
-    IOQ_BACKEND_DEFAULT = 0,
-    /// io_uring where it can be had and pays, else plain system calls.
-    IOQ_BACKEND_AUTO = 1,
-    /// io_uring for all that it can do. Without one, `ioq_create_with()` fails.
-    IOQ_BACKEND_URING = 2,
-    /// Plain system calls alone.
-    IOQ_BACKEND_SYNC = 3,
-}
-
-/// Flags of a queue.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ioq_flags {
-    /// An `ioq_pop()` that would wait runs requests itself for as long as they are quick, which spares a program with
-    /// nothing else to do the waiting. It stops at the first sign that requests wait for something, and goes on when
-    /// those of the workers are quick again. What that risks: the pop is held up for as long as the request that it runs
-    /// takes, or for ever if that hangs, whatever else is ready.
-    IOQ_CALLER_RUNS = 1,
-}
-
-/// The integer behind C's `enum ioq_backend`: C may pass any value.
-pub type RawBackend = c_uint;
-
-/// What a queue is to be like.
-///
-/// Set everything to 0 first; 0 is the default of each member but the first two. Members may be added at the end: a
-/// library that does not know one of them fails with `E2BIG` unless it is 0.
-#[repr(C)]
-pub struct ioq_options {
-    /// `sizeof(struct ioq_options)`.
-    pub size: usize,
-    /// How many requests the queue holds, from submission to `ioq_free()`; exactly that many, at least 1.
-    pub depth: usize,
-    /// The most worker threads to start.
-    pub nthreads: usize,
-    /// How to run requests.
-    pub backend: RawBackend,
-    /// `enum ioq_flags`, or 0.
-    pub flags: c_uint,
-    /// The most requests to have waiting in the kernel at once, beside one in each worker. How many it will be is found
-    /// out, and depends on what the file system can do. Each takes a thread of the kernel's, of some 24 KiB, while it waits.
-    /// 0 stands for 256.
-    pub inflight: usize,
-}
-
-/// How the requests of a queue were run so far.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ioq_counts {
-    /// Through the queue's io_uring.
-    pub ring: u64,
-    /// By a worker, with plain system calls, be it after a ring has begun or refused.
-    pub worker: u64,
-    /// By the caller itself, in `ioq_pop()`.
-    pub caller: u64,
-}
-
 const _: () = {
     use std::mem::{align_of, offset_of, size_of};
     assert!(size_of::<ioq_op>() == 4 && size_of::<ioq_nop_type>() == 4);
@@ -205,9 +143,6 @@ const _: () = {
     assert!(offset_of!(ioq_ent, ptr) == 8);
     assert!(offset_of!(ioq_ent, args) == 16);
     assert!(size_of::<ioq_args>() == 32);
-    assert!(size_of::<ioq_backend>() == 4 && size_of::<ioq_flags>() == 4);
-    assert!(size_of::<ioq_options>() == 40 && offset_of!(ioq_options, inflight) == 32);
-    assert!(size_of::<ioq_counts>() == 24 && offset_of!(ioq_counts, caller) == 16);
     assert!(offset_of!(ioq_opendir, path) == 8 && offset_of!(ioq_opendir, dfd) == 16);
     assert!(offset_of!(ioq_opendir, flags) == 20 && size_of::<ioq_opendir>() == 24);
     assert!(offset_of!(ioq_stat, buf) == 8 && offset_of!(ioq_stat, xbuf) == 16);

@@ -19,7 +19,11 @@ struct Header {
 }
 
 const HEADERS: [Header; 3] = [
-    Header { name: "ioq.h", sources: &["src/entry.rs", "src/abi.rs"], opaque: &["bfs_dir", "bfs_stat"] },
+    Header {
+        name: "ioq.h",
+        sources: &["src/entry.rs", "src/abi/types.rs", "src/abi/queue.rs", "src/abi/requests.rs"],
+        opaque: &["bfs_dir", "bfs_stat"],
+    },
     Header { name: "ioq/dir.h", sources: &["src/fs/dir/mod.rs"], opaque: &["bfs_dir"] },
     Header { name: "ioq/stat.h", sources: &["src/fs/stat/mod.rs"], opaque: &[] },
 ];

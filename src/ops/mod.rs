@@ -1,7 +1,7 @@
 //! What requests do: one file for each operation, with its checks, its plain calls, and its form for a ring.
 //!
 //! To add an operation, write its file, name it in `ALL` and `of` below, append its number and arguments to `entry.rs`, and give
-//! it a function in `abi.rs`.
+//! it a function in `abi/requests.rs`.
 
 mod close;
 mod closedir;

@@ -10,7 +10,8 @@ pub mod options;
 pub mod shared;
 pub mod span;
 
-use crate::entry::*;
+use crate::abi::types::ioq_counts;
+use crate::entry::ioq_ent;
 use crate::ops::Request;
 use crate::platform::alloc;
 use crate::platform::cancellation;

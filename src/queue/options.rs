@@ -1,6 +1,6 @@
 //! What a queue is to be like: the program's choice, and where it has none, the user's, from the environment.
 
-use crate::entry::{ioq_backend, ioq_flags, ioq_options};
+use crate::abi::types::{ioq_backend, ioq_flags, ioq_options};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use libc::c_uint;

@@ -55,7 +55,7 @@ address)
 	result imports
 	canary freed_buffer heap-use-after-free '#[0-5] .* ioq::stat::.*/src/stat/'
 	canary small_buffer heap-buffer-overflow '#[0-5] .* ioq::stat::.*/src/stat/'
-	canary leaked_queue 'LeakSanitizer: detected memory leaks' ' ioq_create .*/src/abi.rs'
+	canary leaked_queue 'LeakSanitizer: detected memory leaks' ' ioq_create .*/src/abi/queue.rs'
 	;;
 thread)
 	imports __tsan_read8 __tsan_write8 __tsan_atomic64_compare_exchange_val __tsan_mutex_post_lock

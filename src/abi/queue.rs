@@ -1,17 +1,11 @@
-//! The C functions of `ioq.h`: check the arguments, call the core, convert the result. Nothing else happens here.
-//!
-//! `include/ioq.h` is generated from this file and `entry.rs`; what C programmers read is what stands below.
+//! The functions of `ioq.h` that are about a queue as a whole.
 
+use super::types::*;
 use crate::entry::*;
-use crate::ops::{Close, Closedir, Nop, Opendir, Request, Stat};
-use crate::platform::errno::{self, Errno};
+use crate::platform::errno;
 use crate::queue::Ioq;
 use crate::queue::options::Options;
-use libc::{c_char, c_int, c_uint, c_void};
 use std::ptr::{self, NonNull};
-
-/// The integer behind C's `enum ioq_nop_type`: C may pass any value.
-pub type RawNopType = c_uint;
 
 /// Create a queue.
 ///
@@ -121,154 +115,6 @@ pub unsafe extern "C" fn ioq_create_with(options: *const ioq_options) -> *mut Io
 pub unsafe extern "C" fn ioq_capacity(ioq: *const Ioq) -> usize {
     // SAFETY: NULL or live and used by this thread alone, by this function's contract.
     unsafe { ioq.as_ref().map_or(0, |ioq| ioq.capacity()) }
-}
-
-/// Submit a request that does nothing, for measurements and tests.
-///
-/// This and the four functions below put a request into the queue and return at once. Requests are buffered: they
-/// reach the workers when enough have come together, and at the latest at the next `ioq_submit()` or `ioq_pop()`.
-/// Responses come back through `ioq_pop()` in any order, every accepted request exactly once.
-///
-/// # Parameters
-///
-/// - `ioq`: the queue.
-/// - `type`: how much work to do.
-/// - `ptr`: anything; it comes back as the entry's `ptr`.
-///
-/// # Returns
-///
-/// 0, or -1 with `errno` set, in which case nothing was queued:
-///
-/// - `EAGAIN`: the queue is full; free an entry first.
-/// - `EINTR`: the queue was cancelled.
-/// - `ENOMEM`: no memory.
-/// - `EINVAL`: `ioq` is NULL, or `type` is no `enum ioq_nop_type`.
-///
-/// The entry's result is 0, or `-EINTR` if the queue was cancelled first.
-///
-/// # Safety
-///
-/// `ioq` must be NULL or a live queue that no other thread is using.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ioq_nop(ioq: *mut Ioq, r#type: RawNopType, ptr: *mut c_void) -> c_int {
-    // SAFETY: `ioq` is as this function's contract says; a no-op has no other pointers.
-    unsafe { submit(ioq, Nop::request(r#type), ptr) }
-}
-
-/// Submit a `close()`.
-///
-/// It runs even if the queue is cancelled. The descriptor is gone whatever the result, unless that is `-EBADF`.
-///
-/// # Parameters
-///
-/// - `ioq`: the queue.
-/// - `fd`: the descriptor; the queue's once accepted, still the caller's if not.
-/// - `ptr`: anything; it comes back as the entry's `ptr`.
-///
-/// # Returns
-///
-/// 0, or -1 with `errno` set as for `ioq_nop()`. The entry's result is 0 or the negated `errno` of `close(2)`.
-///
-/// # Safety
-///
-/// `ioq` must be NULL or a live queue that no other thread is using.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ioq_close(ioq: *mut Ioq, fd: c_int, ptr: *mut c_void) -> c_int {
-    // SAFETY: `ioq` is as this function's contract says; a close has no other pointers.
-    unsafe { submit(ioq, Ok(Close::request(fd)), ptr) }
-}
-
-/// Submit a `bfs_opendir()`, followed by a `bfs_polldir()` that reads the first entries ahead.
-///
-/// # Parameters
-///
-/// - `ioq`: the queue.
-/// - `dir`: an allocated directory that is not open. It stays the caller's, who leaves it alone until the entry is
-///   popped. It is open then if and only if the result is 0.
-/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
-/// - `path`: the path, which must stay valid until the entry is popped; NULL opens `dfd` itself, and the directory
-///   takes the descriptor over. If the result is negative, that is still the caller's.
-/// - `flags`: `enum bfs_dir_flags`.
-/// - `ptr`: anything; it comes back as the entry's `ptr`.
-///
-/// # Returns
-///
-/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `dir` is NULL. The entry's result is 0, the negated
-/// `errno` of `bfs_opendir()`, or `-EINTR` if the queue was cancelled first. Calls that fail with `EINTR` are repeated, but
-/// not for ever: a file system that goes on to answer so has that as its result. What `bfs_polldir()` fails with is left
-/// for `bfs_readdir()` to report.
-///
-/// # Safety
-///
-/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ioq_opendir(
-    ioq: *mut Ioq,
-    dir: *mut bfs_dir,
-    dfd: c_int,
-    path: *const c_char,
-    flags: c_uint,
-    ptr: *mut c_void,
-) -> c_int {
-    // SAFETY: the pointers are as this function's contract says.
-    unsafe { submit(ioq, Opendir::request(dir, dfd, path, flags), ptr) }
-}
-
-/// Submit a `bfs_closedir()`.
-///
-/// It runs even if the queue is cancelled. The directory is closed whatever the result.
-///
-/// # Parameters
-///
-/// - `ioq`: the queue.
-/// - `dir`: an open directory. Its memory stays the caller's, who leaves it alone until the entry is popped.
-/// - `ptr`: anything; it comes back as the entry's `ptr`.
-///
-/// # Returns
-///
-/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `dir` is NULL. The entry's result is 0 or the
-/// negated `errno` of `close(2)`.
-///
-/// # Safety
-///
-/// `ioq` must be NULL or a live queue that no other thread is using, and `dir` as described.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ioq_closedir(ioq: *mut Ioq, dir: *mut bfs_dir, ptr: *mut c_void) -> c_int {
-    // SAFETY: the pointers are as this function's contract says.
-    unsafe { submit(ioq, Closedir::request(dir), ptr) }
-}
-
-/// Submit a `bfs_stat()`.
-///
-/// # Parameters
-///
-/// - `ioq`: the queue.
-/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
-/// - `path`: the path, which must stay valid until the entry is popped; NULL means `dfd` itself.
-/// - `flags`: `enum bfs_stat_flags`.
-/// - `buf`: where to put the result. It stays the caller's, who leaves it alone until the entry is popped. It is
-///   filled if and only if the entry's result is 0.
-/// - `ptr`: anything; it comes back as the entry's `ptr`.
-///
-/// # Returns
-///
-/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `buf` is NULL. The entry's result is 0, the negated
-/// `errno` of `bfs_stat()`, or `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
-///
-/// # Safety
-///
-/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ioq_stat(
-    ioq: *mut Ioq,
-    dfd: c_int,
-    path: *const c_char,
-    flags: c_uint,
-    buf: *mut bfs_stat,
-    ptr: *mut c_void,
-) -> c_int {
-    // SAFETY: the pointers are as this function's contract says.
-    unsafe { submit(ioq, Stat::request(dfd, path, flags, buf), ptr) }
 }
 
 /// Hand every buffered request to the workers. Ignored if `ioq` is NULL.
@@ -385,16 +231,4 @@ pub unsafe extern "C" fn ioq_destroy(ioq: *mut Ioq) {
             Ioq::destroy(ioq);
         }
     }
-}
-
-/// The one way in for requests.
-///
-/// # Safety
-///
-/// `ioq` must be NULL or a live queue that no other thread is using, and the request's pointers valid until its entry
-/// is popped.
-unsafe fn submit(ioq: *mut Ioq, request: Result<Request, Errno>, ptr: *mut c_void) -> c_int {
-    // SAFETY: passed on to the caller.
-    let submit = |request| unsafe { ioq.as_ref().ok_or(Errno(libc::EINVAL))?.request(request, ptr) };
-    errno::or_minus_one(request.and_then(submit))
 }

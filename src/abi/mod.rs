@@ -1,0 +1,7 @@
+//! The C functions of `ioq.h`: check the arguments, call the core, convert the result. Nothing else happens here.
+//!
+//! `include/ioq.h` is generated from these files and `entry.rs`; what C programmers read is what stands there.
+
+mod queue;
+mod requests;
+pub mod types;
