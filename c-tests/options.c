@@ -72,14 +72,61 @@ static void values(void) {
     }
     later.options.backend = IOQ_BACKEND_SYNC;
 
-    for (unsigned int flags = 2; flags; flags <<= 1) {
+    for (unsigned int flags = 4; flags; flags <<= 1) {
         later.options.flags = flags;
         refused(&later, EINVAL);
     }
-    later.options.flags = IOQ_CALLER_RUNS;
-    accepted(&later);
+    for (later.options.flags = 0; later.options.flags < 4; ++later.options.flags) {
+        accepted(&later);
+    }
+    later.options.flags = 0;
 
     for (later.options.inflight = 1; later.options.inflight; later.options.inflight <<= 3) {
+        accepted(&later);
+    }
+}
+
+// How many threads of the process have this name.
+static size_t threads_named(const char *name) {
+    DIR *dir = opendir("/proc/self/task");
+    CHECK(dir);
+    size_t count = 0;
+    for (struct dirent *de; (de = readdir(dir));) {
+        char path[300], comm[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", de->d_name);
+        FILE *file = fopen(path, "re");
+        if (file) {
+            CHECK(fgets(comm, sizeof(comm), file));
+            fclose(file);
+        }
+        comm[strcspn(comm, "\n")] = '\0';
+        count += strcmp(comm, name) == 0;
+    }
+    closedir(dir);
+    return count;
+}
+
+static void names(void) {
+    static const char *const names[][2] = {{NULL, "ioq-0"}, {"", "-0"}, {"x", "x-0"}, {"much too long", "much too l-0"}};
+    for (size_t i = 0; i < COUNT(names); ++i) {
+        struct later later = options(sizeof(struct ioq_options));
+        later.options.nthreads = 1;
+        later.options.name = names[i][0];
+        struct ioq *ioq = ioq_create_with(&later.options);
+        CHECK(ioq);
+        CHECK_EQ(ioq_close(ioq, -1, NULL), 0);
+        CHECK_EQ(take(ioq, IOQ_CLOSE, NULL), -EBADF);
+        CHECK_EQ(threads_named(names[i][1]), 1);
+        ioq_destroy(ioq);
+    }
+}
+
+// A stack that is too small is made as large as it must be, and one that cannot be had is no reason to fail.
+static void stacks(void) {
+    for (size_t size = 1; size; size <<= 7) {
+        struct later later = options(sizeof(struct ioq_options));
+        later.options.nthreads = 2;
+        later.options.stack_size = size;
         accepted(&later);
     }
 }
@@ -115,6 +162,8 @@ static void in_flight(void) {
 int main(void) {
     RUN(sizes);
     RUN(values);
+    RUN(names);
+    RUN(stacks);
     RUN(in_flight);
     return 0;
 }

@@ -40,9 +40,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** The version of this header; see ioq_version(). */
+#define IOQ_VERSION_MAJOR 0
+#define IOQ_VERSION_MINOR 1
+#define IOQ_VERSION_PATCH 0
+#define IOQ_VERSION "0.1.0"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct timespec;
 
 /** A queue. */
 struct ioq;
@@ -84,6 +92,11 @@ enum ioq_flags {
      * takes, or for ever if that hangs, whatever else is ready.
      */
     IOQ_CALLER_RUNS = 1,
+    /**
+     * The queue holds no descriptor, not even on a kernel where its ring would need one (before Linux 5.18): there it does
+     * without a ring. ioq_fd() makes one all the same.
+     */
+    IOQ_NO_DESCRIPTORS = 2,
 };
 
 /** How a queue runs requests that may wait. */
@@ -121,6 +134,13 @@ struct ioq_options {
      * 0 stands for 256.
      */
     size_t inflight;
+    /** What the names of the queue's threads begin with, of which the first 10 bytes count; NULL stands for "ioq". */
+    const char *name;
+    /**
+     * The size of the threads' stacks, in bytes. 0 stands for 1 MiB, which is enough for the library; functions of the
+     * program's that run there may need more.
+     */
+    size_t stack_size;
 };
 
 /** Arguments of ioq_nop(). */
@@ -205,6 +225,38 @@ struct ioq_counts {
 };
 
 /**
+ * What a queue is doing, as ioq_info() tells. Its threads go on meanwhile, so the numbers of one moment may not quite
+ * match.
+ */
+struct ioq_info {
+    /** sizeof(struct ioq_info), to be set before the call. Members may be added at the end. */
+    size_t size;
+    /** Requests that were accepted and that nobody has come to. */
+    size_t pending;
+    /** Requests that have begun and are not done. */
+    size_t running;
+    /** Responses to be popped. */
+    size_t ready;
+    /** Entries that were popped and not freed. */
+    size_t held;
+    /** Workers that were started. They stay until the queue is destroyed. */
+    size_t workers;
+    /** Requests that wait in the ring, of those that have begun. */
+    size_t in_ring;
+    /** How many may at this time; 0 if there was no need of a ring so far. */
+    size_t ring_limit;
+    /** Why there is no ring: an errno, if one was wanted and could not be had, or was lost; else 0. */
+    int ring_error;
+    /** Why there are no more workers: an errno, if one was wanted and could not be started; else 0. */
+    int worker_error;
+    /**
+     * For how long the oldest request has been on its way, in nanoseconds, to some milliseconds. Known of requests that
+     * were submitted after the first call of ioq_info(); 0 if there are none.
+     */
+    uint64_t oldest;
+};
+
+/**
  * Create a queue.
  *
  * Threads and the ring are started when requests need them, so a queue costs what is used of it, whatever it was
@@ -243,12 +295,15 @@ struct ioq_counts {
  *
  * Threads:
  * A queue is used by one thread at a time; only ioq_cancel() may be called from any thread while another uses the
- * queue. Several queues are independent of each other. No function here may be called from a signal handler, nor for the
- * same queue from a bfs_* function that the queue has called. Signals interrupt none of them, and none is a
+ * queue, and only ioq_version() and what frees a response's memory needs no queue. Several queues are independent of
+ * each other, so a program whose threads all have requests gives each thread a queue of its own: a queue costs little,
+ * and starts no more threads than it needs, though together they may be more than there are processors. No function
+ * here may be called from a signal handler, nor for the same queue from a function that the queue has called. A library
+ * that was built with debug assertions ends the program where two threads use a queue at once, or one does so from within. Signals interrupt none of them, and none is a
  * cancellation point: pthread_cancel() takes effect after it.
  *
- * Workers are named ioq-0, ioq-1, …, and a thread that waits for the ring, which is there only while requests go
- * through it, ioq-ring. They block all signals but those that a thread's own instruction raises (SIGSYS, SIGSEGV,
+ * Workers are named ioq-0, ioq-1, …, and a thread that waits for the ring, which is started when requests are to go
+ * through one, ioq-ring. They block all signals but those that a thread's own instruction raises (SIGSYS, SIGSEGV,
  * SIGBUS, SIGFPE, SIGILL, SIGTRAP), for which alone a handler of the program's may run there.
  *
  * Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
@@ -309,6 +364,61 @@ void ioq_submit(struct ioq *ioq);
 struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
 
 /**
+ * Pop a response, and wait for it until a certain time at most. Buffered requests are submitted first.
+ *
+ * This runs no request: in a queue with 0 threads nothing comes while it waits, so there it does not.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - deadline: a time of CLOCK_MONOTONIC; one that is over makes this an ioq_pop() that does not block. NULL
+ *   stands for no limit.
+ *
+ * Returns:
+ * An entry, which is the caller's until ioq_free(), or NULL:
+ * - with errno set to ETIMEDOUT: none is ready, and some are on their way.
+ * - with errno set to EINVAL: ioq is NULL, or deadline is no time.
+ * - with errno as it was: every request has been popped already.
+ */
+struct ioq_ent *ioq_pop_until(struct ioq *ioq, const struct timespec *deadline);
+
+/**
+ * Pop several responses at once. Buffered requests are submitted first.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - ents: where to put the entries, which are the caller's until ioq_free().
+ * - count: how many fit there.
+ * - block: whether to wait for the first, as by ioq_pop(). For the others it never waits.
+ *
+ * Returns:
+ * How many entries were popped. errno is left as it was.
+ */
+size_t ioq_pop_many(struct ioq *ioq, struct ioq_ent **ents, size_t count, bool block);
+
+/**
+ * A descriptor for event loops: readable (POLLIN) while a response is ready.
+ *
+ * It is made at the first call, and is the queue's: poll it, in any thread, with any of poll(2), epoll(7),
+ * select(2) or a library on top of these, but do not read from it, and do not close it. It is gone with the queue, so take it
+ * out of the event loop before ioq_destroy(). It is readable as long as something is ready, however often it is polled
+ * (level-triggered), and not any more when the last response that is ready was popped. For an edge-triggered loop, pop
+ * until there is nothing.
+ *
+ * Requests must have been submitted to come back: call ioq_submit(), or any pop, before you wait.
+ *
+ * From the first call on, the queue has the thread ioq-ring, which also tries again to start workers that could not be
+ * had, and a pop takes some 20 ns more.
+ *
+ * Returns:
+ * The descriptor, or -1 with errno set:
+ * - EINVAL: ioq is NULL.
+ * - EOPNOTSUPP: the queue has 0 threads, so nothing ever gets ready by itself.
+ * - EMFILE, ENFILE, ENOMEM: there is no descriptor to be had (eventfd(2)).
+ * - EAGAIN: the thread could not be started (pthread_create(3)).
+ */
+int ioq_fd(struct ioq *ioq);
+
+/**
  * Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL.
  *
  * ent must come from this queue's ioq_pop(), and is not valid any more after this. Entries may be given back in any
@@ -327,6 +437,27 @@ void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
 void ioq_count(const struct ioq *ioq, struct ioq_counts *counts);
 
 /**
+ * Tell what a queue is doing at this moment, for a program's own statistics, and to find out about servers that do not
+ * answer.
+ *
+ * From the first call on, the queue takes note of when each request was submitted, which takes some 50 ns.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - info: its size must be set. As much of it is filled as the library knows; the rest is 0.
+ *
+ * Returns:
+ * 0, or -1 with errno set to EINVAL: ioq or info is NULL, or the size is too small.
+ */
+int ioq_info(struct ioq *ioq, struct ioq_info *info);
+
+/**
+ * The version of the library that runs, such as "0.1.0"; IOQ_VERSION is that of the header. The string is never
+ * freed.
+ */
+const char *ioq_version(void);
+
+/**
  * Cancel every request that has not run yet. Nothing happens if ioq is NULL or was cancelled before.
  *
  * Later submissions fail with EINTR. Requests in the queue still come back through ioq_pop(): what has started with
@@ -337,6 +468,29 @@ void ioq_count(const struct ioq *ioq, struct ioq_counts *counts);
  * does not interrupt a blocking ioq_pop(), which returns with the next response.
  */
 void ioq_cancel(struct ioq *ioq);
+
+/**
+ * The entry of the request that was accepted last, to tell that request by: in ioq_cancel_one(), or when it is popped.
+ *
+ * What is in it is not to be looked at before it is popped. NULL if there was none yet, or ioq is NULL.
+ */
+const struct ioq_ent *ioq_last(const struct ioq *ioq);
+
+/**
+ * Cancel one request.
+ *
+ * It comes back through ioq_pop() like any other, as soon as somebody comes to it. Its result says which of two it
+ * is: -ECANCELED if it never ran, and did nothing; else it had begun, and the result is its own. (What a ring has begun
+ * it interrupts where the file system lets it, after some milliseconds: then it may be -EINTR.) A descriptor or a directory
+ * that was opened all the same is the caller's, as ever. ioq_close() and ioq_closedir() run in any case.
+ *
+ * Ignored if ioq or ent is NULL.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - ent: what ioq_last() returned after the request was accepted. Its response must not have been popped.
+ */
+void ioq_cancel_one(struct ioq *ioq, const struct ioq_ent *ent);
 
 /**
  * Cancel and destroy a queue. Ignored if ioq is NULL.
@@ -458,8 +612,10 @@ static_assert(offsetof(struct ioq_stat, dfd) == 24, "ABI");
 static_assert(offsetof(struct ioq_stat, flags) == 28, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
-static_assert(sizeof(struct ioq_options) == 40, "ABI");
+static_assert(sizeof(struct ioq_options) == 56, "ABI");
 static_assert(offsetof(struct ioq_options, inflight) == 32, "ABI");
+static_assert(sizeof(struct ioq_info) == 80, "ABI");
+static_assert(offsetof(struct ioq_info, oldest) == 72, "ABI");
 static_assert(sizeof(struct ioq_counts) == 24, "ABI");
 static_assert(offsetof(struct ioq_counts, caller) == 16, "ABI");
 

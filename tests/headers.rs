@@ -99,6 +99,9 @@ fn generate(header: &Header) -> Result<String, Box<dyn Error>> {
 
     let template = format!("tests/headers/{}.in", header.name.trim_start_matches("ioq/"));
     Ok(fs::read_to_string(root().join(template))?
+        .replace("@MAJOR@", env!("CARGO_PKG_VERSION_MAJOR"))
+        .replace("@MINOR@", env!("CARGO_PKG_VERSION_MINOR"))
+        .replace("@PATCH@", env!("CARGO_PKG_VERSION_PATCH"))
         .replace("@DECLARATIONS@", declarations.trim())
         .replace("@LAYOUT@", layout.trim()))
 }

@@ -2,9 +2,11 @@
 
 use super::types::*;
 use crate::entry::*;
-use crate::platform::errno;
-use crate::queue::Ioq;
+use crate::platform::errno::{self, Errno};
+use crate::platform::sync::Deadline;
 use crate::queue::options::Options;
+use crate::queue::{Ioq, Wait};
+use libc::{c_char, c_int, timespec};
 use std::ptr::{self, NonNull};
 
 /// Create a queue.
@@ -51,12 +53,15 @@ use std::ptr::{self, NonNull};
 /// # Threads
 ///
 /// A queue is used by one thread at a time; only `ioq_cancel()` may be called from any thread while another uses the
-/// queue. Several queues are independent of each other. No function here may be called from a signal handler, nor for the
-/// same queue from a `bfs_*` function that the queue has called. Signals interrupt none of them, and none is a
+/// queue, and only `ioq_version()` and what frees a response's memory needs no queue. Several queues are independent of
+/// each other, so a program whose threads all have requests gives each thread a queue of its own: a queue costs little,
+/// and starts no more threads than it needs, though together they may be more than there are processors. No function
+/// here may be called from a signal handler, nor for the same queue from a function that the queue has called. A library
+/// that was built with debug assertions ends the program where two threads use a queue at once, or one does so from within. Signals interrupt none of them, and none is a
 /// cancellation point: `pthread_cancel()` takes effect after it.
 ///
-/// Workers are named `ioq-0`, `ioq-1`, …, and a thread that waits for the ring, which is there only while requests go
-/// through it, `ioq-ring`. They block all signals but those that a thread's own instruction raises (`SIGSYS`, `SIGSEGV`,
+/// Workers are named `ioq-0`, `ioq-1`, …, and a thread that waits for the ring, which is started when requests are to go
+/// through one, `ioq-ring`. They block all signals but those that a thread's own instruction raises (`SIGSYS`, `SIGSEGV`,
 /// `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`), for which alone a handler of the program's may run there.
 ///
 /// Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
@@ -151,7 +156,109 @@ pub unsafe extern "C" fn ioq_submit(ioq: *mut Ioq) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_pop(ioq: *mut Ioq, block: bool) -> *mut ioq_ent {
     // SAFETY: NULL or live and used by this thread alone, by this function's contract.
-    unsafe { ioq.as_ref().and_then(|ioq| ioq.pop(block)).map_or(ptr::null_mut(), NonNull::as_ptr) }
+    unsafe {
+        let wait = if block { Wait::Forever } else { Wait::No };
+        ioq.as_ref().and_then(|ioq| ioq.pop(wait)).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+}
+
+/// Pop a response, and wait for it until a certain time at most. Buffered requests are submitted first.
+///
+/// This runs no request: in a queue with 0 threads nothing comes while it waits, so there it does not.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `deadline`: a time of `CLOCK_MONOTONIC`; one that is over makes this an `ioq_pop()` that does not block. NULL
+///   stands for no limit.
+///
+/// # Returns
+///
+/// An entry, which is the caller's until `ioq_free()`, or NULL:
+///
+/// - with `errno` set to `ETIMEDOUT`: none is ready, and some are on their way.
+/// - with `errno` set to `EINVAL`: `ioq` is NULL, or `deadline` is no time.
+/// - with `errno` as it was: every request has been popped already.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and `deadline` NULL or valid for reads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_pop_until(ioq: *mut Ioq, deadline: *const timespec) -> *mut ioq_ent {
+    // SAFETY: as this function's contract says.
+    let popped = unsafe {
+        let deadline = deadline.as_ref().map_or(Ok(Deadline::NEVER), Deadline::from_timespec);
+        deadline.and_then(|deadline| ioq.as_ref().ok_or(Errno(libc::EINVAL))?.pop_until(deadline))
+    };
+    match popped {
+        Ok(entry) => entry.map_or(ptr::null_mut(), NonNull::as_ptr),
+        Err(e) => errno::or_null(Err(e)),
+    }
+}
+
+/// Pop several responses at once. Buffered requests are submitted first.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `ents`: where to put the entries, which are the caller's until `ioq_free()`.
+/// - `count`: how many fit there.
+/// - `block`: whether to wait for the first, as by `ioq_pop()`. For the others it never waits.
+///
+/// # Returns
+///
+/// How many entries were popped. `errno` is left as it was.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and `ents` valid for `count` writes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_pop_many(ioq: *mut Ioq, ents: *mut *mut ioq_ent, count: usize, block: bool) -> usize {
+    let mut popped = 0;
+    while popped < count {
+        // SAFETY: as this function's contract says.
+        unsafe {
+            let ent = ioq_pop(ioq, block && popped == 0);
+            if ent.is_null() {
+                break;
+            }
+            ents.add(popped).write(ent);
+        }
+        popped += 1;
+    }
+    popped
+}
+
+/// A descriptor for event loops: readable (`POLLIN`) while a response is ready.
+///
+/// It is made at the first call, and is the queue's: poll it, in any thread, with any of `poll(2)`, `epoll(7)`,
+/// `select(2)` or a library on top of these, but do not read from it, and do not close it. It is gone with the queue, so take it
+/// out of the event loop before `ioq_destroy()`. It is readable as long as something is ready, however often it is polled
+/// (level-triggered), and not any more when the last response that is ready was popped. For an edge-triggered loop, pop
+/// until there is nothing.
+///
+/// Requests must have been submitted to come back: call `ioq_submit()`, or any pop, before you wait.
+///
+/// From the first call on, the queue has the thread `ioq-ring`, which also tries again to start workers that could not be
+/// had, and a pop takes some 20 ns more.
+///
+/// # Returns
+///
+/// The descriptor, or -1 with `errno` set:
+///
+/// - `EINVAL`: `ioq` is NULL.
+/// - `EOPNOTSUPP`: the queue has 0 threads, so nothing ever gets ready by itself.
+/// - `EMFILE`, `ENFILE`, `ENOMEM`: there is no descriptor to be had (`eventfd(2)`).
+/// - `EAGAIN`: the thread could not be started (`pthread_create(3)`).
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_fd(ioq: *mut Ioq) -> c_int {
+    // SAFETY: NULL or live and used by this thread alone, by this function's contract.
+    let fd = unsafe { ioq.as_ref().ok_or(Errno(libc::EINVAL)).and_then(|ioq| ioq.fd()) };
+    errno::number_or_minus_one(fd)
 }
 
 /// Give a popped entry back, which makes room for another request. Ignored if `ioq` or `ent` is NULL.
@@ -194,6 +301,43 @@ pub unsafe extern "C" fn ioq_count(ioq: *const Ioq, counts: *mut ioq_counts) {
     }
 }
 
+/// Tell what a queue is doing at this moment, for a program's own statistics, and to find out about servers that do not
+/// answer.
+///
+/// From the first call on, the queue takes note of when each request was submitted, which takes some 50 ns.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `info`: its `size` must be set. As much of it is filled as the library knows; the rest is 0.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set to `EINVAL`: `ioq` or `info` is NULL, or the size is too small.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and `info` NULL or valid for as many bytes as its `size`
+/// says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_info(ioq: *mut Ioq, info: *mut ioq_info) -> c_int {
+    // SAFETY: as this function's contract says.
+    let told = unsafe {
+        match (ioq.as_ref(), NonNull::new(info)) {
+            (Some(ioq), Some(info)) => write_info(info, ioq.info()),
+            _ => Err(Errno(libc::EINVAL)),
+        }
+    };
+    errno::or_minus_one(told)
+}
+
+/// The version of the library that runs, such as "0.1.0"; `IOQ_VERSION` is that of the header. The string is never
+/// freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ioq_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
 /// Cancel every request that has not run yet. Nothing happens if `ioq` is NULL or was cancelled before.
 ///
 /// Later submissions fail with `EINTR`. Requests in the queue still come back through `ioq_pop()`: what has started with
@@ -214,6 +358,46 @@ pub unsafe extern "C" fn ioq_cancel(ioq: *mut Ioq) {
     }
 }
 
+/// The entry of the request that was accepted last, to tell that request by: in `ioq_cancel_one()`, or when it is popped.
+///
+/// What is in it is not to be looked at before it is popped. NULL if there was none yet, or `ioq` is NULL.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_last(ioq: *const Ioq) -> *const ioq_ent {
+    // SAFETY: NULL or live and used by this thread alone, by this function's contract.
+    unsafe { ioq.as_ref().and_then(|ioq| ioq.last()) }.map_or(ptr::null(), |entry| entry.as_ptr())
+}
+
+/// Cancel one request.
+///
+/// It comes back through `ioq_pop()` like any other, as soon as somebody comes to it. Its result says which of two it
+/// is: `-ECANCELED` if it never ran, and did nothing; else it had begun, and the result is its own. (What a ring has begun
+/// it interrupts where the file system lets it, after some milliseconds: then it may be `-EINTR`.) A descriptor or a directory
+/// that was opened all the same is the caller's, as ever. `ioq_close()` and `ioq_closedir()` run in any case.
+///
+/// Ignored if `ioq` or `ent` is NULL.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `ent`: what `ioq_last()` returned after the request was accepted. Its response must not have been popped.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and `ent` as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_cancel_one(ioq: *mut Ioq, ent: *const ioq_ent) {
+    // SAFETY: as this function's contract says.
+    unsafe {
+        if let (Some(ioq), Some(ent)) = (ioq.as_ref(), NonNull::new(ent.cast_mut())) {
+            ioq.cancel_one(ent);
+        }
+    }
+}
+
 /// Cancel and destroy a queue. Ignored if `ioq` is NULL.
 ///
 /// Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
@@ -231,4 +415,24 @@ pub unsafe extern "C" fn ioq_destroy(ioq: *mut Ioq) {
             Ioq::destroy(ioq);
         }
     }
+}
+
+/// Fills in as much as there is room for, and no more than is known.
+///
+/// # Safety
+///
+/// `to` must be valid for as many bytes as its `size` says.
+unsafe fn write_info(to: NonNull<ioq_info>, mut info: ioq_info) -> Result<(), Errno> {
+    // SAFETY: as this function's contract says; the structure is plain data, without padding.
+    unsafe {
+        info.size = (&raw const (*to.as_ptr()).size).read();
+        let known = size_of::<ioq_info>();
+        if info.size < known {
+            return Err(Errno(libc::EINVAL));
+        }
+        let bytes: *mut u8 = to.as_ptr().cast();
+        bytes.write_bytes(0, info.size);
+        bytes.copy_from_nonoverlapping((&raw const info).cast(), known);
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 #![allow(non_camel_case_types)]
 
-use libc::c_uint;
+use libc::{c_char, c_int, c_uint};
 
 /// How a queue runs requests that may wait.
 #[repr(C)]
@@ -27,6 +27,9 @@ pub enum ioq_flags {
     /// those of the workers are quick again. What that risks: the pop is held up for as long as the request that it runs
     /// takes, or for ever if that hangs, whatever else is ready.
     IOQ_CALLER_RUNS = 1,
+    /// The queue holds no descriptor, not even on a kernel where its ring would need one (before Linux 5.18): there it does
+    /// without a ring. `ioq_fd()` makes one all the same.
+    IOQ_NO_DESCRIPTORS = 2,
 }
 
 /// The integer behind C's `enum ioq_backend`: C may pass any value.
@@ -52,6 +55,41 @@ pub struct ioq_options {
     /// out, and depends on what the file system can do. Each takes a thread of the kernel's, of some 24 KiB, while it waits.
     /// 0 stands for 256.
     pub inflight: usize,
+    /// What the names of the queue's threads begin with, of which the first 10 bytes count; NULL stands for "ioq".
+    pub name: *const c_char,
+    /// The size of the threads' stacks, in bytes. 0 stands for 1 MiB, which is enough for the library; functions of the
+    /// program's that run there may need more.
+    pub stack_size: usize,
+}
+
+/// What a queue is doing, as `ioq_info()` tells. Its threads go on meanwhile, so the numbers of one moment may not quite
+/// match.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ioq_info {
+    /// `sizeof(struct ioq_info)`, to be set before the call. Members may be added at the end.
+    pub size: usize,
+    /// Requests that were accepted and that nobody has come to.
+    pub pending: usize,
+    /// Requests that have begun and are not done.
+    pub running: usize,
+    /// Responses to be popped.
+    pub ready: usize,
+    /// Entries that were popped and not freed.
+    pub held: usize,
+    /// Workers that were started. They stay until the queue is destroyed.
+    pub workers: usize,
+    /// Requests that wait in the ring, of those that have begun.
+    pub in_ring: usize,
+    /// How many may at this time; 0 if there was no need of a ring so far.
+    pub ring_limit: usize,
+    /// Why there is no ring: an `errno`, if one was wanted and could not be had, or was lost; else 0.
+    pub ring_error: c_int,
+    /// Why there are no more workers: an `errno`, if one was wanted and could not be started; else 0.
+    pub worker_error: c_int,
+    /// For how long the oldest request has been on its way, in nanoseconds, to some milliseconds. Known of requests that
+    /// were submitted after the first call of `ioq_info()`; 0 if there are none.
+    pub oldest: u64,
 }
 
 /// How the requests of a queue were run so far.
@@ -69,6 +107,7 @@ pub struct ioq_counts {
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<ioq_backend>() == 4 && size_of::<ioq_flags>() == 4);
-    assert!(size_of::<ioq_options>() == 40 && offset_of!(ioq_options, inflight) == 32);
+    assert!(size_of::<ioq_options>() == 56 && offset_of!(ioq_options, inflight) == 32);
+    assert!(size_of::<ioq_info>() == 80 && offset_of!(ioq_info, oldest) == 72);
     assert!(size_of::<ioq_counts>() == 24 && offset_of!(ioq_counts, caller) == 16);
 };

@@ -8,6 +8,7 @@
 
 use super::uring::Submission;
 use crate::entry::ioq_ent;
+use crate::platform::errno::Errno;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -129,6 +130,22 @@ impl Instant {
 
     pub fn elapsed(&self) -> Duration {
         if get().time_passes.comes() { Duration::from_secs(1) } else { Duration::ZERO }
+    }
+}
+
+/// A time to come, of which only chance can say how far it is.
+#[derive(Clone, Copy)]
+pub struct Deadline;
+
+impl Deadline {
+    pub const NEVER: Self = Self;
+
+    pub fn from_timespec(_: &libc::timespec) -> Result<Self, Errno> {
+        Ok(Self)
+    }
+
+    pub fn remaining(&self) -> Duration {
+        if get().time_passes.comes() { Duration::ZERO } else { Duration::from_secs(1) }
     }
 }
 

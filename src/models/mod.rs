@@ -3,6 +3,7 @@
 
 #[cfg(ioq_loom)]
 pub mod atomics;
+pub mod eventfd;
 pub mod machine;
 #[cfg(all(test, ioq_shuttle))]
 mod queues;

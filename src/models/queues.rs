@@ -21,8 +21,9 @@ use crate::entry::{ioq_ent, ioq_op};
 use crate::fs::stat::bfs_stat;
 use crate::ops::{self, Close, Nop, Stat};
 use crate::platform::errno::Errno;
-use crate::queue::Ioq;
 use crate::queue::options::{Backend, Options};
+use crate::queue::{Ioq, Wait};
+use crate::worker::ThreadOptions;
 use libc::{c_char, c_int, c_uint, c_void};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -88,7 +89,8 @@ fn with_rings() -> Backend {
 
 /// A queue that is like this, and for the rest as chance has it.
 fn options(depth: usize, nthreads: usize, backend: Backend) -> Options {
-    Options { depth, nthreads, backend, caller_runs: Chance::Even.comes(), inflight: [1, 2, 64][one_of(3)] }
+    let (caller_runs, inflight) = (Chance::Even.comes(), [1, 2, 64][one_of(3)]);
+    Options { depth, nthreads, backend, caller_runs, inflight, descriptors: true, threads: ThreadOptions::default() }
 }
 
 thread_local! {
@@ -230,7 +232,7 @@ impl Caller {
     /// Pops, and looks at what it gets. Returns whether that was something.
     fn pop(&mut self, block: bool) -> bool {
         // SAFETY: see above.
-        let Some(entry) = (unsafe { self.ioq().pop(block) }) else {
+        let Some(entry) = (unsafe { self.ioq().pop(if block { Wait::Forever } else { Wait::No }) }) else {
             assert!(!block || self.back.iter().all(|&back| back), "something is in flight, but a pop does not wait");
             return false;
         };
@@ -293,8 +295,7 @@ impl Caller {
             self.free();
         }
         assert_eq!(self.room(), self.depth);
-        // SAFETY: see above.
-        let counts = unsafe { self.ioq().counts() };
+        let counts = self.ioq().counts();
         assert_eq!(counts.ring + counts.worker + counts.caller, self.accepted.len() as u64, "the counts");
     }
 

@@ -31,7 +31,7 @@ impl Thread {
     /// # Safety
     ///
     /// `body` must stay valid, and where it is, until the thread was joined.
-    pub unsafe fn start<B: Body + 'static>(body: NonNull<B>) -> Result<Self, Errno> {
+    pub unsafe fn start<B: Body + 'static>(body: NonNull<B>, _: usize) -> Result<Self, Errno> {
         if machine::get().lacks_threads.comes() {
             return Err(Errno(libc::EAGAIN));
         }
@@ -54,4 +54,4 @@ impl Thread {
     }
 }
 
-pub fn set_name(_: fmt::Arguments) {}
+pub fn set_name(_: &[u8], _: fmt::Arguments) {}

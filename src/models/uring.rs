@@ -37,7 +37,7 @@ pub struct Uring {
 }
 
 impl Uring {
-    pub fn new(entries: u32, _: u32) -> Result<Self, Errno> {
+    pub fn new(entries: u32, _: u32, _: bool) -> Result<Self, Errno> {
         let Machine { lacks_rings, ring_refuses, .. } = machine::get();
         if lacks_rings.comes() {
             return Err(Errno(libc::ENOMEM));
@@ -193,7 +193,7 @@ impl Submission {
         // SAFETY: passed on to the caller.
         let ret = unsafe {
             match self.op {
-                opcode::AsyncCancel2::CODE => 0,
+                opcode::AsyncCancel::CODE | opcode::AsyncCancel2::CODE => 0,
                 opcode::Statx::CODE => libc::statx(self.fd, self.path, self.statx_flags, self.mask, self.buf),
                 op => panic!("no model submits operation {op}"),
             }

@@ -2,7 +2,8 @@
 //!
 //! - `alloc`: memory that may fail to come
 //! - `cancellation`: of the calling thread, which waits
-//! - `clock`: one that is cheap to read
+//! - `clock`: one that is cheap to read, and deadlines
+//! - `descriptors`: the library's own
 //! - `errno`: errors
 //! - `prefetch`: cache lines ahead of their use
 //! - `processors`: how many
@@ -13,6 +14,8 @@ pub mod alloc;
 pub mod cancellation;
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod clock;
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+pub mod descriptors;
 pub mod errno;
 pub mod prefetch;
 pub mod processors;

@@ -13,7 +13,7 @@
 
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod imp {
-    pub use super::super::clock::CoarseInstant;
+    pub use super::super::clock::{CoarseInstant, Deadline};
     #[cfg(ioq_tsan)]
     pub use super::tsan::{Condvar, Mutex, MutexGuard};
     pub use std::hint::spin_loop;
@@ -39,7 +39,7 @@ mod tsan;
 #[cfg(ioq_loom)]
 mod imp {
     pub use crate::models::atomics::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
-    pub use crate::models::machine::{Instant as CoarseInstant, Instant, sleep, wait_for};
+    pub use crate::models::machine::{Deadline, Instant as CoarseInstant, Instant, sleep, wait_for};
     pub use loom::sync::atomic::{Ordering, fence};
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
     pub use loom::thread::yield_now as spin_loop;
@@ -47,15 +47,15 @@ mod imp {
 
 #[cfg(ioq_shuttle)]
 mod imp {
-    pub use crate::models::machine::{Instant as CoarseInstant, Instant, sleep, wait_for};
+    pub use crate::models::machine::{Deadline, Instant as CoarseInstant, Instant, sleep, wait_for};
     pub use shuttle::hint::spin_loop;
     pub use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
     pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
 }
 
 pub use imp::{
-    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, CoarseInstant, Instant, MutexGuard, Ordering, fence, sleep,
-    spin_loop,
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, CoarseInstant, Deadline, Instant, MutexGuard, Ordering, fence,
+    sleep, spin_loop,
 };
 
 use std::sync::PoisonError;

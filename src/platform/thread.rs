@@ -6,9 +6,6 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-/// Room for the host's functions to run in. Below the size of a huge page, lest the kernel back each stack with one.
-const STACK_SIZE: usize = 1 << 20;
-
 /// Signals that a thread's own instruction raises. A program may handle them there: to emulate what a filter traps, or
 /// because its own functions read files through their mappings.
 const SYNCHRONOUS: [libc::c_int; 6] =
@@ -23,7 +20,7 @@ pub trait Body: Sync {
 pub struct Thread(pthread_t);
 
 impl Thread {
-    /// Starts a thread.
+    /// Starts a thread, with a stack of that size or a little more.
     ///
     /// A thread that frees what another has allocated, or allocates anything itself, first gets a heap of its own, which
     /// takes longer than to start it. So it is told what to do by reference.
@@ -31,7 +28,7 @@ impl Thread {
     /// # Safety
     ///
     /// `body` must stay valid, and where it is, until the thread was joined.
-    pub unsafe fn start<B: Body>(body: NonNull<B>) -> Result<Self, Errno> {
+    pub unsafe fn start<B: Body>(body: NonNull<B>, stack_size: usize) -> Result<Self, Errno> {
         // SAFETY: all arguments are valid for these calls.
         unsafe {
             let mut attr = MaybeUninit::uninit();
@@ -39,7 +36,9 @@ impl Thread {
             if error != 0 {
                 return Err(Errno(error));
             }
-            libc::pthread_attr_setstacksize(attr.as_mut_ptr(), STACK_SIZE);
+            // Whole pages, or some systems refuse it.
+            let stack_size = stack_size.max(libc::PTHREAD_STACK_MIN).checked_next_multiple_of(1 << 16);
+            libc::pthread_attr_setstacksize(attr.as_mut_ptr(), stack_size.unwrap_or(usize::MAX));
 
             // A thread inherits its creator's mask, and no other handler of the program's may ever run on a worker.
             let (mut mask, mut saved) = (MaybeUninit::uninit(), MaybeUninit::uninit());
@@ -76,13 +75,14 @@ extern "C" fn enter<B: Body>(body: *mut c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// Names this thread.
-pub fn set_name(name: fmt::Arguments) {
+/// Names this thread: what its queue's threads are called, and which it is.
+pub fn set_name(prefix: &[u8], which: fmt::Arguments) {
     // The kernel takes 15 bytes and a NUL.
     let mut buf = [0u8; 16];
-    let mut rest = &mut buf[..15];
-    // A name too long for that is cut off.
-    let _ = std::io::Write::write_fmt(&mut rest, name);
+    buf[..prefix.len()].copy_from_slice(prefix);
+    let mut rest = &mut buf[prefix.len()..15];
+    // What is too long for that is cut off.
+    let _ = std::io::Write::write_fmt(&mut rest, which);
     // SAFETY: a string that ends in NUL, since the last byte was never written.
     unsafe { libc::prctl(libc::PR_SET_NAME, buf.as_ptr()) };
 }

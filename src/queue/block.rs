@@ -23,6 +23,7 @@ use crate::platform::errno::Errno;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How many bits the index of an entry takes.
 pub const INDEX_BITS: u32 = if usize::BITS == 64 { 5 } else { 4 };
@@ -39,11 +40,13 @@ pub const BLOCK_ALIGN: usize = size_of::<ioq_ent>() << INDEX_BITS;
 #[cfg_attr(target_pointer_width = "32", repr(align(1024)))]
 pub struct Block {
     head: UnsafeCell<Head>,
+    /// Bit i + 1 is set while the request of entry i is not to run. Written by the calling thread alone; nothing is
+    /// synchronised by it, so it is no concern of the models.
+    cancelled: AtomicU32,
     pub(super) entries: [UnsafeCell<MaybeUninit<ioq_ent>>; BLOCK_ENTRIES],
 }
 
 /// The part of a block that only the calling thread uses.
-#[repr(align(64))]
 struct Head {
     /// Bit i + 1 is set while entry i is not free: to be filled next, buffered, on its way, or popped and not given back.
     busy: u32,
@@ -82,6 +85,24 @@ pub struct Arena {
 /// The index of an entry in its block, plus 1: the head comes first.
 fn position(entry: *mut ioq_ent) -> usize {
     entry.addr() % BLOCK_ALIGN / size_of::<ioq_ent>()
+}
+
+/// Which of the bits of its block is an entry's.
+fn bit(entry: *mut ioq_ent) -> u32 {
+    1 << position(entry)
+}
+
+impl Block {
+    /// Whether the request of an entry is not to run.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be a live arena's, and the pointer one to its whole block.
+    pub(super) unsafe fn is_cancelled(entry: *mut ioq_ent) -> bool {
+        // SAFETY: the block is live, and this part of it shared.
+        let cancelled = unsafe { &(*block_of(entry)).cancelled };
+        cancelled.load(Ordering::Relaxed) & bit(entry) != 0
+    }
 }
 
 impl Arena {
@@ -126,6 +147,11 @@ impl Arena {
         self.start != self.next
     }
 
+    /// How many entries are buffered.
+    pub fn buffered(&self) -> usize {
+        (self.next.addr() - self.start.addr()) / size_of::<ioq_ent>()
+    }
+
     /// How many entries are handed out and not freed.
     #[inline]
     pub fn held(&self) -> usize {
@@ -137,8 +163,8 @@ impl Arena {
         if !self.is_buffering() {
             return None;
         }
+        let count = self.buffered();
         let start = std::mem::replace(&mut self.start, self.next);
-        let count = (self.next.addr() - start.addr()) / size_of::<ioq_ent>();
         let first = position(start) - 1;
         // SAFETY: `start` was in a block.
         let block = unsafe { NonNull::new_unchecked(block_of(start)) };
@@ -152,7 +178,7 @@ impl Arena {
     /// `entry` must be one of this arena's, and not be used again.
     #[inline]
     pub unsafe fn free(&mut self, entry: NonNull<ioq_ent>) {
-        let bit = 1 << position(entry.as_ptr());
+        let bit = bit(entry.as_ptr());
         let block = block_of(entry.as_ptr());
         // SAFETY: the entry's block is live, and its head is this thread's.
         let head = unsafe { &mut *(*block).head.get() };
@@ -164,6 +190,23 @@ impl Arena {
         if head.busy == 0 {
             head.next = std::mem::replace(&mut self.free, block);
         }
+    }
+
+    /// The entry that was handed out last, if there is one.
+    pub fn last(&self) -> Option<NonNull<ioq_ent>> {
+        // SAFETY: once there is a gap, `next` is never at its beginning for longer than `entry` takes.
+        NonNull::new(self.next).map(|next| unsafe { next.sub(1) })
+    }
+
+    /// Marks the request of an entry as not to run.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be one of this arena's.
+    pub unsafe fn cancel(&mut self, entry: NonNull<ioq_ent>) {
+        // SAFETY: the entry's block is live.
+        let cancelled = unsafe { &(*block_of(entry.as_ptr())).cancelled };
+        cancelled.store(cancelled.load(Ordering::Relaxed) | bit(entry.as_ptr()), Ordering::Relaxed);
     }
 
     /// Puts a gap in place to be filled.
@@ -186,7 +229,10 @@ impl Arena {
             // The first gap: free bits from `first` to the next busy one.
             let first = (head.busy | 1).trailing_ones();
             let len = (head.busy >> first).trailing_zeros().min(BLOCK_ENTRIES as u32 + 1 - first);
-            head.busy |= (((1u64 << len) - 1) << first) as u32;
+            let gap = (((1u64 << len) - 1) << first) as u32;
+            head.busy |= gap;
+            let cancelled = &(*block).cancelled;
+            cancelled.store(cancelled.load(Ordering::Relaxed) & !gap, Ordering::Relaxed);
             self.next = (&raw mut (*block).entries).cast::<ioq_ent>().add(first as usize - 1);
             self.end = self.next.wrapping_add(len as usize);
         }
@@ -224,6 +270,7 @@ impl Arena {
             unsafe {
                 let block = chunk.add(i).as_ptr();
                 (*block).head.get().write(Head { busy: 0, next: self.free });
+                (&raw mut (*block).cancelled).write(AtomicU32::new(0));
                 self.free = block;
             }
         }

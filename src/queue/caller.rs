@@ -17,10 +17,12 @@
 //! it, as a network driver does under load. Until then nobody needs it; a worker that finds nothing to do ends the nap.
 //! Without a backlog, it is woken for the first response.
 
+use super::ages::Ages;
 use super::block::Arena;
 use super::options::Options;
 use super::shared::Shared;
 use super::span::{Entries, Span};
+use crate::abi::types::ioq_info;
 use crate::channel::Sender;
 use crate::channel::monitor::Sleep;
 use crate::entry::{ioq_ent, ioq_op};
@@ -28,10 +30,10 @@ use crate::ops::{self, Request};
 use crate::platform::cancellation;
 use crate::platform::errno::{self, Errno};
 use crate::platform::prefetch;
-use crate::platform::sync::{Instant, Ordering, spin_loop};
-use crate::scheduler::{STALL_AFTER, Work};
+use crate::platform::sync::{Deadline, Instant, Ordering, spin_loop};
+use crate::scheduler::{Census, STALL_AFTER, Work};
 use crate::worker::Executor;
-use libc::c_void;
+use libc::{c_int, c_void};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -44,13 +46,27 @@ const SHORTEST_NAP: Duration = Duration::from_micros(20);
 /// How long the caller runs requests before it looks at the responses.
 const RUN_FOR: Duration = Duration::from_micros(25);
 
+/// How long to wait for a response.
+#[derive(Clone, Copy)]
+pub enum Wait {
+    No,
+    /// Until then, and without running requests.
+    Until(Deadline),
+    Forever,
+}
+
 pub struct Caller {
     depth: usize,
     caller_runs: bool,
+    /// Whether there are no workers and never will be.
+    is_alone: bool,
+    /// Whether the event has a descriptor, which is to tell what is ready.
+    is_polled: bool,
     arena: Arena,
     /// The way to the workers.
     pending: Sender,
-    /// How many requests were sent and not received yet.
+    /// How many requests were sent so far, and how many of them were not received yet.
+    sent: u64,
     in_flight: usize,
     /// Whether a request that can wait was sent since the queue was last empty.
     can_wait: bool,
@@ -59,6 +75,8 @@ pub struct Caller {
     executor: Executor,
     /// Whether to nap, where there is a backlog: responses come quicker than naps end.
     naps: bool,
+    /// How old requests are, if somebody has asked.
+    ages: Option<Ages>,
     /// When the last nap ended, and how many spans were ready then and have not been received.
     woke: Instant,
     batch: usize,
@@ -69,13 +87,17 @@ impl Caller {
         Self {
             depth: options.depth,
             caller_runs: options.caller_runs,
+            is_alone: options.nthreads == 0,
+            is_polled: false,
             arena: Arena::new(),
             pending: Sender::default(),
+            sent: 0,
             in_flight: 0,
             can_wait: false,
             current: Entries::NONE,
             executor: Executor::new(),
             naps: false,
+            ages: None,
             woke: Instant::now(),
             batch: 0,
         }
@@ -86,7 +108,7 @@ impl Caller {
     }
 
     pub fn request(&mut self, shared: &Shared, request: Request, ptr: *mut c_void) -> Result<(), Errno> {
-        if shared.cancelled.load(Ordering::Relaxed) {
+        if shared.cancelled.is_all() {
             return Err(Errno(libc::EINTR));
         }
         if self.capacity() == 0 {
@@ -96,6 +118,9 @@ impl Caller {
         self.can_wait |= request.op != ioq_op::IOQ_NOP;
         // SAFETY: the arena gave this entry to us to be written.
         unsafe { entry.write(ioq_ent { op: request.op, result: 0, ptr, args: request.args }) };
+        if let Some(ages) = &mut self.ages {
+            ages.begin(entry);
+        }
         if self.arena.is_full() {
             self.submit(shared);
         }
@@ -105,57 +130,92 @@ impl Caller {
     /// Sends what is buffered.
     pub fn submit(&mut self, shared: &Shared) {
         if let Some(span) = self.arena.flush() {
+            self.sent += span.len() as u64;
             self.in_flight += span.len();
             shared.send(&mut self.pending, span);
         }
     }
 
     #[inline]
-    pub fn pop(&mut self, shared: &Shared, block: bool) -> Option<NonNull<ioq_ent>> {
-        if !self.arena.is_buffering() {
+    pub fn pop(&mut self, shared: &Shared, wait: Wait) -> Option<NonNull<ioq_ent>> {
+        if !self.arena.is_buffering() && !self.is_polled {
             if let Some(entry) = self.current.next() {
                 return Some(entry);
             }
         }
-        self.pop_slowly(shared, block)
+        self.pop_slowly(shared, wait)
+    }
+
+    /// Pops a response, waiting until then at most. `ETIMEDOUT` if there is none, though there will be.
+    pub fn pop_until(&mut self, shared: &Shared, deadline: Deadline) -> Result<Option<NonNull<ioq_ent>>, Errno> {
+        let entry = self.pop(shared, Wait::Until(deadline));
+        if entry.is_none() && self.in_flight > 0 { Err(Errno(libc::ETIMEDOUT)) } else { Ok(entry) }
+    }
+
+    /// A descriptor that is readable while a response is ready.
+    pub fn fd(&mut self, shared: &Shared) -> Result<c_int, Errno> {
+        if self.is_alone {
+            return Err(Errno(libc::EOPNOTSUPP));
+        }
+        // Somebody must try again to start threads that could not be had, and who waits for a descriptor does not.
+        shared.driver.start(shared)?;
+        let fd = shared.event.open()?;
+        self.is_polled = true;
+        self.show_ready(shared);
+        Ok(fd)
+    }
+
+    fn show_ready(&self, shared: &Shared) {
+        shared.event.set(|| !self.current.is_empty() || shared.ready.has_spans());
     }
 
     /// Pops where something is to be sent or received before.
     #[cold]
     #[inline(never)]
-    fn pop_slowly(&mut self, shared: &Shared, block: bool) -> Option<NonNull<ioq_ent>> {
+    fn pop_slowly(&mut self, shared: &Shared, wait: Wait) -> Option<NonNull<ioq_ent>> {
         if self.arena.is_buffering() {
             errno::preserved(|| self.submit(shared));
         }
-        self.current.next().or_else(|| {
-            let span = self.receive(shared, block)?;
+        let entry = self.current.next().or_else(|| {
+            let span = self.receive(shared, wait)?;
             self.in_flight -= span.len();
-            self.can_wait &= self.in_flight > 0;
+            if self.in_flight == 0 {
+                self.can_wait = false;
+                shared.cancelled.set_some(false);
+            }
+            if let Some(ages) = &mut self.ages {
+                (0..span.len()).for_each(|i| ages.end(span.entry(i)));
+            }
             self.current = Entries::of(span);
             self.current.next()
-        })
+        });
+        if self.is_polled {
+            errno::preserved(|| self.show_ready(shared));
+        }
+        entry
     }
 
     /// The next responses, if there are any.
-    fn receive(&mut self, shared: &Shared, block: bool) -> Option<Span> {
+    fn receive(&mut self, shared: &Shared, wait: Wait) -> Option<Span> {
         if self.in_flight == 0 {
             return None;
         }
-        let gathers = block && self.gathers(shared);
+        let gathers = matches!(wait, Wait::Forever) && self.gathers(shared);
         if !gathers {
             if let Some(span) = self.take(shared) {
                 return Some(span);
             }
         }
-        errno::preserved(|| {
-            if block {
-                return Some(self.wait(shared));
+        errno::preserved(|| match wait {
+            Wait::No => {
+                if shared.scheduler.is_failing() && shared.is_waiting() {
+                    // Nobody else might be there to try again.
+                    shared.scheduler.notify(shared);
+                }
+                None
             }
-            if shared.scheduler.is_failing() && shared.is_waiting() {
-                // Nobody else might be there to try again.
-                shared.scheduler.notify(shared);
-            }
-            None
+            Wait::Until(deadline) => self.wait(shared, Some(deadline)),
+            Wait::Forever => self.wait(shared, None),
         })
     }
 
@@ -188,31 +248,42 @@ impl Caller {
         self.naps = self.batch > 0;
     }
 
-    /// Waits for responses.
-    fn wait(&mut self, shared: &Shared) -> Span {
+    /// Waits for responses. With a deadline it runs nothing, and may find none.
+    fn wait(&mut self, shared: &Shared, deadline: Option<Deadline>) -> Option<Span> {
         let mut stuck = false;
         loop {
-            if self.gathers(shared) && !self.may_run(shared) {
-                self.nap(shared);
-            }
-            if stuck || self.may_run(shared) {
-                if let Some(span) = self.run(shared) {
-                    return span;
+            if deadline.is_none() {
+                if self.gathers(shared) && !self.may_run(shared) {
+                    self.nap(shared);
+                }
+                if stuck || self.may_run(shared) {
+                    let span = self.run(shared);
+                    if span.is_some() {
+                        return span;
+                    }
                 }
             }
             if let Some(span) = self.look(shared) {
                 self.naps = true;
-                return span;
+                return Some(span);
             }
             // While threads cannot be started, nobody may be there to detect a stall.
             let failing = shared.scheduler.is_failing();
-            let sleep = if failing { Sleep::For(STALL_AFTER) } else { Sleep::UntilWoken };
+            let limit = failing.then_some(STALL_AFTER);
+            let limit = match deadline.map(|deadline| deadline.remaining()) {
+                Some(Duration::ZERO) => return None,
+                Some(_) if self.is_alone => return None,
+                Some(rest) => Some(limit.map_or(rest, |limit| limit.min(rest))),
+                None => limit,
+            };
+            let sleep = limit.map_or(Sleep::UntilWoken, Sleep::For);
             let has_news = || shared.ready.has_spans() || shared.scheduler.is_failing() != failing;
             let start = Instant::now();
             shared.caller.sleep(sleep, has_news, || leave_processor(shared));
             self.naps = start.elapsed() < NAP / 2;
             self.woke = Instant::now();
-            if let Some(span) = self.take(shared) {
+            let span = self.take(shared);
+            if span.is_some() {
                 return span;
             }
             stuck = failing && shared.scheduler.is_failing();
@@ -253,6 +324,48 @@ impl Caller {
                 return Some(span);
             }
         }
+    }
+
+    /// What the queue is doing, of which `done` requests were run so far. Others go on meanwhile, so it is about right.
+    pub fn info(&mut self, shared: &Shared, done: u64) -> ioq_info {
+        let in_ring = shared.driver.gauges.in_flight.load(Ordering::Relaxed);
+        let limit = shared.driver.gauges.limit.load(Ordering::Relaxed);
+        let Census { started, at_work } = shared.scheduler.census();
+        let received = self.sent - self.in_flight as u64;
+        let delivered = (done.saturating_sub(received) as usize).min(self.in_flight);
+        let running = (in_ring + at_work).min(self.in_flight - delivered);
+        let buffered = self.arena.buffered();
+        let ready = delivered + self.current.len();
+        ioq_info {
+            size: size_of::<ioq_info>(),
+            pending: self.in_flight - delivered - running + buffered,
+            running,
+            ready,
+            held: self.arena.held() - self.in_flight - buffered - self.current.len(),
+            workers: started,
+            in_ring,
+            ring_limit: limit,
+            ring_error: shared.pace.ring_error(),
+            worker_error: shared.scheduler.error(),
+            oldest: self.ages.get_or_insert_default().oldest().map_or(0, |age| age.as_nanos() as u64),
+        }
+    }
+
+    /// The entry of the request that was accepted last.
+    pub fn last(&self) -> Option<NonNull<ioq_ent>> {
+        self.arena.last()
+    }
+
+    /// Cancels one request.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must come from `last`, and not have been popped since.
+    pub unsafe fn cancel(&mut self, shared: &Shared, entry: NonNull<ioq_ent>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.arena.cancel(entry) };
+        shared.cancelled.set_some(true);
+        shared.driver.interrupt(entry);
     }
 
     /// # Safety

@@ -4,26 +4,31 @@
 //! submits or pops, its span goes on its way (`shared`). Popping goes through the entries of a span that came back, one by
 //! one. Freeing an entry gives its place in the block back.
 
+mod ages;
 mod block;
 mod caller;
+mod event;
 pub mod options;
 pub mod shared;
 pub mod span;
 
-use crate::abi::types::ioq_counts;
+use crate::abi::types::{ioq_counts, ioq_info};
 use crate::entry::ioq_ent;
 use crate::ops::Request;
 use crate::platform::alloc;
 use crate::platform::cancellation;
 use crate::platform::errno::Errno;
-use crate::platform::sync::Ordering;
+use crate::platform::sync::Deadline;
 use crate::worker::ring;
 use caller::Caller;
-use libc::{c_void, pid_t};
+pub use caller::Wait;
+use libc::{c_int, c_void, pid_t};
 use options::{Backend, Options};
 use shared::Shared;
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The queue behind C's `struct ioq`.
 pub struct Ioq {
@@ -31,6 +36,28 @@ pub struct Ioq {
     caller: UnsafeCell<Caller>,
     /// The process that the workers live in.
     pid: pid_t,
+    /// Whether a thread is using the queue.
+    #[cfg(debug_assertions)]
+    in_use: AtomicBool,
+}
+
+/// Ends the program if two threads use a queue at once, or one does so from within a function that the queue has called.
+#[cfg(debug_assertions)]
+struct Alone<'a>(&'a AtomicBool);
+
+#[cfg(debug_assertions)]
+impl<'a> Alone<'a> {
+    fn new(in_use: &'a AtomicBool) -> Self {
+        assert!(!in_use.swap(true, Ordering::Relaxed), "this queue is in use already, by another thread or this one");
+        Self(in_use)
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Ioq {
@@ -41,70 +68,102 @@ impl Ioq {
         let caller = UnsafeCell::new(Caller::new(&options));
         // SAFETY: always safe to ask.
         let pid = unsafe { libc::getpid() };
-        alloc::boxed(Self { shared: Shared::new(&options)?, caller, pid })
+        alloc::boxed(Self {
+            shared: Shared::new(&options)?,
+            caller,
+            pid,
+            #[cfg(debug_assertions)]
+            in_use: AtomicBool::new(false),
+        })
     }
 
-    /// The shared part, and the one that belongs to the calling thread.
+    /// Runs `f` with the shared part, and the one that belongs to the calling thread.
     ///
     /// # Safety
     ///
-    /// This thread must be the only one that uses the queue, and must not have this reference already.
-    #[expect(clippy::mut_from_ref, reason = "the cell is what makes it possible, the contract what makes it sound")]
-    unsafe fn parts(&self) -> (&Shared, &mut Caller) {
+    /// This thread must be the only one that uses the queue, and not be in such a call already.
+    unsafe fn with<R>(&self, f: impl FnOnce(&Shared, &mut Caller) -> R) -> R {
+        #[cfg(debug_assertions)]
+        let _alone = Alone::new(&self.in_use);
         // SAFETY: by this function's contract, nobody else has a reference.
-        (&self.shared, unsafe { &mut *self.caller.get() })
+        f(&self.shared, unsafe { &mut *self.caller.get() })
     }
 
     /// # Safety
     ///
-    /// This thread must be the only one that uses the queue.
+    /// As for `with`.
     pub unsafe fn capacity(&self) -> usize {
         // SAFETY: passed on to the caller.
-        unsafe { self.parts() }.1.capacity()
+        unsafe { self.with(|_, caller| caller.capacity()) }
     }
 
     /// # Safety
     ///
-    /// This thread must be the only one that uses the queue, and the request's pointers as `ioq.h` asks.
+    /// As for `with`, and the request's pointers must be as `ioq.h` asks.
     pub unsafe fn request(&self, request: Request, ptr: *mut c_void) -> Result<(), Errno> {
         // SAFETY: passed on to the caller.
-        let (shared, caller) = unsafe { self.parts() };
-        caller.request(shared, request, ptr)
+        unsafe { self.with(|shared, caller| caller.request(shared, request, ptr)) }
     }
 
     /// # Safety
     ///
-    /// This thread must be the only one that uses the queue.
+    /// As for `with`.
     pub unsafe fn submit(&self) {
         // SAFETY: passed on to the caller.
-        let (shared, caller) = unsafe { self.parts() };
-        caller.submit(shared);
+        unsafe { self.with(|shared, caller| caller.submit(shared)) }
     }
 
     /// # Safety
     ///
-    /// This thread must be the only one that uses the queue.
+    /// As for `with`.
     #[inline]
-    pub unsafe fn pop(&self, block: bool) -> Option<NonNull<ioq_ent>> {
+    pub unsafe fn pop(&self, wait: Wait) -> Option<NonNull<ioq_ent>> {
         // SAFETY: passed on to the caller.
-        let (shared, caller) = unsafe { self.parts() };
-        caller.pop(shared, block)
+        unsafe { self.with(|shared, caller| caller.pop(shared, wait)) }
     }
 
     /// # Safety
     ///
-    /// This thread must be the only one that uses the queue, and `entry` one that was popped from it and not freed.
+    /// As for `with`.
+    pub unsafe fn pop_until(&self, deadline: Deadline) -> Result<Option<NonNull<ioq_ent>>, Errno> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.with(|shared, caller| caller.pop_until(shared, deadline)) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `with`.
+    pub unsafe fn fd(&self) -> Result<c_int, Errno> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.with(|shared, caller| caller.fd(shared)) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `with`.
+    pub unsafe fn last(&self) -> Option<NonNull<ioq_ent>> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.with(|_, caller| caller.last()) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `with`, and `entry` must come from `last`, and not have been popped since.
+    pub unsafe fn cancel_one(&self, entry: NonNull<ioq_ent>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.with(|shared, caller| caller.cancel(shared, entry)) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `with`, and `entry` must have been popped from this queue, and not freed.
     pub unsafe fn free(&self, entry: NonNull<ioq_ent>) {
         // SAFETY: passed on to the caller.
-        unsafe { self.parts().1.free(entry) };
+        unsafe { self.with(|_, caller| caller.free(entry)) }
     }
 
     /// How the requests so far were run.
-    ///
-    /// # Safety
-    ///
-    /// This thread must be the only one that uses the queue.
-    pub unsafe fn counts(&self) -> ioq_counts {
+    pub fn counts(&self) -> ioq_counts {
         ioq_counts {
             ring: self.shared.driver.count.get(),
             worker: self.shared.scheduler.workers().map(|worker| worker.count.get()).sum(),
@@ -112,9 +171,20 @@ impl Ioq {
         }
     }
 
+    /// What it is doing.
+    ///
+    /// # Safety
+    ///
+    /// As for `with`.
+    pub unsafe fn info(&self) -> ioq_info {
+        let ioq_counts { ring, worker, caller: own } = self.counts();
+        // SAFETY: passed on to the caller.
+        unsafe { self.with(|shared, caller| caller.info(shared, ring + worker + own)) }
+    }
+
     /// Cancels the queue. Any thread may do this.
     pub fn cancel(&self) {
-        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.shared.cancelled.set_all();
     }
 
     /// # Safety
@@ -139,11 +209,14 @@ impl Ioq {
     unsafe fn finish(&self) {
         self.cancel();
         // SAFETY: passed on to the caller.
-        let (shared, caller) = unsafe { self.parts() };
-        caller.submit(shared);
-        // The driver first: what it leaves undone, it leaves to the workers.
-        shared.driver.stop();
-        shared.scheduler.stop();
-        caller.finish(shared);
+        unsafe {
+            self.with(|shared, caller| {
+                caller.submit(shared);
+                // The driver first: what it leaves undone, it leaves to the workers.
+                shared.driver.stop();
+                shared.scheduler.stop();
+                caller.finish(shared);
+            });
+        }
     }
 }

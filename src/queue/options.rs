@@ -3,6 +3,7 @@
 use crate::abi::types::{ioq_backend, ioq_flags, ioq_options};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
+use crate::worker::ThreadOptions;
 use libc::c_uint;
 use std::ffi::CStr;
 use std::ptr;
@@ -27,10 +28,11 @@ const MAX_THREADS: usize = 1 << 22;
 
 /// The flags that there are.
 const CALLER_RUNS: c_uint = ioq_flags::IOQ_CALLER_RUNS as c_uint;
-const FLAGS: c_uint = CALLER_RUNS;
+const NO_DESCRIPTORS: c_uint = ioq_flags::IOQ_NO_DESCRIPTORS as c_uint;
+const FLAGS: c_uint = CALLER_RUNS | NO_DESCRIPTORS;
 
 /// The size of the structure when it was first published.
-const FIRST_SIZE: usize = 40;
+const FIRST_SIZE: usize = if cfg!(target_pointer_width = "64") { 56 } else { 32 };
 
 pub struct Options {
     pub depth: usize,
@@ -40,20 +42,25 @@ pub struct Options {
     pub caller_runs: bool,
     /// The most requests to have in flight in the ring.
     pub inflight: usize,
+    /// Whether a ring may need a descriptor.
+    pub descriptors: bool,
+    pub threads: ThreadOptions,
 }
 
 impl Options {
     /// Those of `ioq_create()`.
     pub fn new(depth: usize, nthreads: usize) -> Result<Self, Errno> {
-        Self { depth, nthreads, backend: Backend::from_env()?, caller_runs: false, inflight: DEFAULT_INFLIGHT }
-            .checked()
+        let (caller_runs, inflight, descriptors) = (false, DEFAULT_INFLIGHT, true);
+        let threads = ThreadOptions::default();
+        Self { depth, nthreads, backend: Backend::from_env()?, caller_runs, inflight, descriptors, threads }.checked()
     }
 
     /// Those of `ioq_create_with()`. `E2BIG` if the program knows, and has set, options that this library does not know.
     ///
     /// # Safety
     ///
-    /// `options` must be NULL or point to `size` readable bytes, of which the first are that size.
+    /// `options` must be NULL or point to `size` readable bytes, of which the first are that size, and the name in it be NULL
+    /// or a string.
     pub unsafe fn read(options: *const ioq_options) -> Result<Self, Errno> {
         let invalid = Errno(libc::EINVAL);
         if options.is_null() {
@@ -86,7 +93,17 @@ impl Options {
         }
         let inflight = if options.inflight == 0 { DEFAULT_INFLIGHT } else { options.inflight };
         let caller_runs = options.flags & CALLER_RUNS != 0;
-        Self { depth: options.depth, nthreads: options.nthreads, backend, caller_runs, inflight }.checked()
+        let descriptors = options.flags & NO_DESCRIPTORS == 0;
+        let mut threads = ThreadOptions::default();
+        if !options.name.is_null() {
+            // SAFETY: a string, by this function's contract.
+            threads.set_name(unsafe { CStr::from_ptr(options.name) }.to_bytes());
+        }
+        if options.stack_size > 0 {
+            threads.stack_size = options.stack_size;
+        }
+        let (depth, nthreads) = (options.depth, options.nthreads);
+        Self { depth, nthreads, backend, caller_runs, inflight, descriptors, threads }.checked()
     }
 
     fn checked(self) -> Result<Self, Errno> {

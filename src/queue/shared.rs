@@ -13,19 +13,20 @@
 //! While the ring is not needed, workers take from `pending` themselves. While it is, the driver takes what is pending, and
 //! passes on to `plain` what must, or should, be run by plain calls.
 
+use super::event::Event;
 use super::options::{Backend, Options};
 use crate::channel::monitor::Waiter;
 use crate::channel::{Channel, Sender, Sent};
-use crate::entry::{ioq_ent, ioq_op};
+use crate::entry::ioq_op;
 use crate::fs::host::Host;
 use crate::ops;
 use crate::platform::errno::Errno;
 use crate::platform::processors;
-use crate::platform::sync::{AtomicBool, Ordering, fence};
+use crate::platform::sync::{AtomicUsize, Ordering, fence};
 use crate::queue::span::Span;
 use crate::scheduler::{Load, Scheduler, Work};
 use crate::worker::ring::Driver;
-use crate::worker::{Change, LocalQueue, Pace, Remote, Thread};
+use crate::worker::{Change, LocalQueue, Pace, Remote, Thread, ThreadOptions};
 use std::ptr;
 
 /// Pauses between looks at a channel before going to sleep: some microseconds, as a pause takes 10 to 50 ns. Nobody looks
@@ -33,6 +34,46 @@ use std::ptr;
 ///
 /// In the models, every look is one more thing that may happen before or after all others; one of each kind will do.
 const SPINS: u32 = if cfg!(any(ioq_loom, ioq_shuttle)) { 1 } else { 64 };
+
+/// What was cancelled of a queue.
+pub struct Cancelled(AtomicUsize);
+
+impl Cancelled {
+    const NONE: usize = 0;
+    /// Requests that are marked.
+    const SOME: usize = 1;
+    /// The whole queue: for good.
+    const ALL: usize = 2;
+
+    fn new() -> Self {
+        Self(AtomicUsize::new(Self::NONE))
+    }
+
+    /// Whether nothing was.
+    pub fn is_none(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::NONE
+    }
+
+    /// Whether the whole queue was cancelled.
+    pub fn is_all(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::ALL
+    }
+
+    /// Cancels the queue.
+    pub fn set_all(&self) {
+        self.0.store(Self::ALL, Ordering::Relaxed);
+    }
+
+    /// There are, or are no more, requests that are marked.
+    pub fn set_some(&self, some: bool) {
+        let (from, to) = if some { (Self::NONE, Self::SOME) } else { (Self::SOME, Self::NONE) };
+        if self.0.load(Ordering::Relaxed) == to {
+            return;
+        }
+        // Whoever cancels the queue at the same time has the last word.
+        let _ = self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
 
 /// One queue's shared part.
 pub struct Shared {
@@ -42,15 +83,19 @@ pub struct Shared {
     pub plain: Channel,
     /// Responses.
     pub ready: Channel,
-    /// Where the caller sleeps.
+    /// Where the caller sleeps, and what it polls.
     pub caller: Waiter,
+    pub event: Event,
     /// What others see of the caller while it runs requests itself.
     pub helper: Remote,
     pub scheduler: Scheduler,
     pub driver: Driver,
     pub pace: Pace,
-    pub cancelled: AtomicBool,
+    pub cancelled: Cancelled,
     pub host: Host,
+    pub threads: ThreadOptions,
+    /// Whether a ring may need a descriptor.
+    pub descriptors: bool,
     /// How often to look before sleeping.
     pub spins: u32,
 }
@@ -68,12 +113,15 @@ impl Shared {
             plain: channel()?,
             ready: channel()?,
             caller: Waiter::new(),
+            event: Event::new(),
             helper: Remote::new(usize::MAX, ptr::null()),
             scheduler: Scheduler::new(options.nthreads, processors, spins),
             driver: Driver::new(options.inflight),
             pace: Pace::new(backend),
-            cancelled: AtomicBool::new(false),
+            cancelled: Cancelled::new(),
             host: Host::get(),
+            threads: options.threads,
+            descriptors: options.descriptors,
             spins,
         })
     }
@@ -98,6 +146,12 @@ impl Shared {
         }
     }
 
+    /// Responses are ready that the caller may not know of.
+    pub fn tell_caller(&self) {
+        self.caller.notify();
+        self.event.raise(|| self.ready.has_spans());
+    }
+
     /// Acts on what was measured.
     #[cold]
     pub fn pace_changed(&self, change: Change) {
@@ -109,22 +163,34 @@ impl Shared {
         }
     }
 
-    /// Whether a request is not to run, because the queue was cancelled. Then its result says so.
-    pub fn cancels(&self, ent: &mut ioq_ent) -> bool {
-        if !self.cancelled.load(Ordering::Relaxed) || ops::of(ent.op).survives_cancel() {
+    /// Whether a request is not to run, because the queue was cancelled, or itself. Then its result says so.
+    fn cancels(&self, span: &Span, i: usize) -> bool {
+        if self.cancelled.is_none() {
+            return false;
+        }
+        let result = match (self.cancelled.is_all(), span.is_cancelled(i)) {
+            (_, true) => -libc::ECANCELED,
+            (true, false) => -libc::EINTR,
+            (false, false) => return false,
+        };
+        // SAFETY: who has a span owns its entries.
+        let ent = unsafe { span.entry(i).as_mut() };
+        if ops::of(ent.op).survives_cancel() {
             return false;
         }
         ops::of(ent.op).abandon(ent);
-        ent.result = -libc::EINTR;
+        ent.result = result;
         true
     }
 
     /// Runs a request that waits for nothing. Returns false, and does nothing, if it is another.
     #[inline]
-    pub fn run_if_quick(&self, ent: &mut ioq_ent) -> bool {
-        if self.cancels(ent) {
+    pub fn run_if_quick(&self, span: &Span, i: usize) -> bool {
+        if self.cancels(span, i) {
             return true;
         }
+        // SAFETY: who has a span owns its entries, which were written before they were sent.
+        let ent = unsafe { span.entry(i).as_mut() };
         let quick = ent.op == ioq_op::IOQ_NOP || ops::of(ent.op).never_blocks();
         if quick {
             // SAFETY: what never waits has no pointers.
@@ -133,15 +199,17 @@ impl Shared {
         quick
     }
 
-    /// Runs a request by plain calls, unless it was cancelled.
+    /// Runs the request of a span of one by plain calls, unless it was cancelled.
     ///
     /// # Safety
     ///
     /// The request's pointers must be as `ioq.h` asks.
-    pub unsafe fn run(&self, ent: &mut ioq_ent) {
-        if self.cancels(ent) {
+    pub unsafe fn run(&self, one: &Span) {
+        if self.cancels(one, 0) {
             return;
         }
+        // SAFETY: who has a span owns its entries, which were written before they were sent.
+        let ent = unsafe { one.entry(0).as_mut() };
         #[cfg(any(ioq_loom, ioq_shuttle))]
         (crate::models::machine::get().request)(ent);
         let answered = ent.result;
@@ -191,6 +259,7 @@ impl Work for Shared {
 
     fn lacks_workers(&self) {
         self.caller.notify();
+        self.driver.hurry();
     }
 
     fn load(&self) -> Load {

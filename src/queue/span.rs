@@ -44,6 +44,20 @@ impl Span {
         Self(block.cast().map_addr(|a| a | (first << FIRST_SHIFT | last << LAST_SHIFT)))
     }
 
+    /// The word that stands for a span of this entry alone. Whoever has that span has the entry.
+    pub fn word_of(entry: NonNull<ioq_ent>) -> *mut () {
+        let block = block_of(entry.as_ptr());
+        let index = (entry.addr().get() - block.addr()) / size_of::<ioq_ent>() - 1;
+        // SAFETY: the block of an entry is not at 0.
+        Self::new(unsafe { NonNull::new_unchecked(block) }, index, index).as_ptr()
+    }
+
+    /// Whether a request of it is not to run.
+    pub fn is_cancelled(&self, i: usize) -> bool {
+        // SAFETY: the span's block is live, and the pointer comes from it.
+        unsafe { Block::is_cancelled(self.entry(i).as_ptr()) }
+    }
+
     /// The word that stands for it.
     pub fn as_ptr(&self) -> *mut () {
         self.0.as_ptr()
@@ -141,6 +155,14 @@ impl Entries {
         // At the end of a block, this points just past it.
         Self { next, end: next.wrapping_add(span.len()) }
     }
+
+    pub fn is_empty(&self) -> bool {
+        self.next == self.end
+    }
+
+    pub fn len(&self) -> usize {
+        (self.end.addr() - self.next.addr()) / size_of::<ioq_ent>()
+    }
 }
 
 impl Iterator for Entries {
@@ -148,7 +170,7 @@ impl Iterator for Entries {
 
     #[inline]
     fn next(&mut self) -> Option<NonNull<ioq_ent>> {
-        if self.next == self.end {
+        if self.is_empty() {
             return None;
         }
         let entry = NonNull::new(self.next);

@@ -51,13 +51,14 @@ mod models;
 mod roster;
 mod state;
 
-pub use state::Load;
+pub use state::{Census, Load};
 
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::sync::{AtomicBool, CachePadded, Mutex, MutexGuard, Ordering, fence, spin_loop};
 use crate::queue::span::Span;
 use crate::worker::{Remote, Thread};
+use libc::c_int;
 use roster::Roster;
 use state::{Recruit, State};
 use std::time::Duration;
@@ -154,7 +155,7 @@ impl Scheduler {
                 let started = self.start(&mut state, index, work);
                 match started {
                     Ok(()) => state.start(),
-                    Err(_) => state.start_failed(),
+                    Err(e) => state.start_failed(e),
                 }
                 self.publish(state, work);
                 if started.is_err() {
@@ -194,6 +195,16 @@ impl Scheduler {
     /// Whether there is no worker, and none can be started for now.
     pub fn is_deserted(&self) -> bool {
         self.deserted.load(Ordering::Relaxed)
+    }
+
+    /// How many workers there are, and how many of them are at work.
+    pub fn census(&self) -> Census {
+        self.state.lock().census()
+    }
+
+    /// Why threads cannot be started; 0 if they can.
+    pub fn error(&self) -> c_int {
+        self.state.lock().error()
     }
 
     /// Lets the workers leave when there is nothing to do any more, and waits for that. Nobody is started from now on.

@@ -5,6 +5,7 @@
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::sync::CoarseInstant;
+use libc::c_int;
 use std::time::Duration;
 
 /// How long after a thread could not be started another one is tried.
@@ -33,10 +34,16 @@ pub struct State {
     processors: usize,
     /// How many workers may be at work beyond the processors, because the others seemed to be stuck.
     overcommit: usize,
-    /// When a thread could not be started.
-    failed: Option<CoarseInstant>,
+    /// When a thread could not be started, and why.
+    failed: Option<(CoarseInstant, Errno)>,
     /// Whether the workers are to leave.
     stopping: bool,
+}
+
+/// How many workers there are.
+pub struct Census {
+    pub started: usize,
+    pub at_work: usize,
 }
 
 /// How to get another worker.
@@ -77,6 +84,15 @@ impl State {
         self.started == 0 && (self.limit == 0 || self.is_failing())
     }
 
+    /// Why threads could not be started; 0 if they could.
+    pub fn error(&self) -> c_int {
+        self.failed.map_or(0, |(_, Errno(e))| e)
+    }
+
+    pub fn census(&self) -> Census {
+        Census { started: self.started, at_work: self.at_work() }
+    }
+
     fn at_work(&self) -> usize {
         self.started - self.parked.len() - usize::from(self.searcher.is_some())
     }
@@ -107,7 +123,7 @@ impl State {
             self.searcher = Some(index);
             return Some(Recruit::Wake(index));
         }
-        if self.failed.is_some_and(|failed| failed.elapsed() < RETRY_AFTER) {
+        if self.failed.is_some_and(|(failed, _)| failed.elapsed() < RETRY_AFTER) {
             return None;
         }
         Some(Recruit::Start(self.started))
@@ -126,8 +142,8 @@ impl State {
     }
 
     /// It could not be started.
-    pub fn start_failed(&mut self) {
-        self.failed = Some(CoarseInstant::now());
+    pub fn start_failed(&mut self, e: Errno) {
+        self.failed = Some((CoarseInstant::now(), e));
     }
 
     /// A worker without work becomes the searcher, unless somebody else is.
@@ -309,7 +325,7 @@ mod tests {
     fn a_start_that_failed_is_tried_again_later() {
         let mut state = State::new(2, 2);
         assert_eq!(state.recruit(BUSY), Some(Recruit::Start(0)));
-        state.start_failed();
+        state.start_failed(alloc::NO_MEMORY);
         assert!(state.is_failing() && state.wants_another(BUSY));
         #[cfg(not(any(ioq_loom, ioq_shuttle)))]
         {

@@ -35,15 +35,14 @@ impl Executor {
     /// others.
     pub fn begin(&mut self, shared: &Shared, remote: &Remote, span: Span) {
         let len = span.len();
-        // SAFETY: this thread owns the span, whose entries were written before they were sent.
-        let quick = (0..len).take_while(|&i| shared.run_if_quick(unsafe { span.entry(i).as_mut() })).count();
+        let quick = (0..len).take_while(|&i| shared.run_if_quick(&span, i)).count();
         let (done, rest) = span.split_at(quick);
         if let Some(done) = done {
             self.deliver(shared, remote, done);
         }
         if let Some(rest) = rest {
             for i in 0..rest.len() {
-                // SAFETY: as above.
+                // SAFETY: this thread owns the span, whose entries were written before they were sent.
                 let ent = unsafe { rest.entry(i).as_ref() };
                 ops::of(ent.op).prefetch(ent);
             }
@@ -69,10 +68,10 @@ impl Executor {
             return false;
         };
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
-        let ent = unsafe { one.entry(0).as_mut() };
-        self.stopwatch.start(shared, ent.op);
+        let op = unsafe { one.entry(0).as_ref() }.op;
+        self.stopwatch.start(shared, op);
         // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
-        unsafe { shared.run(ent) };
+        unsafe { shared.run(&one) };
         self.deliver(shared, remote, one);
         self.stopwatch.count(shared);
         true
@@ -87,7 +86,7 @@ impl Executor {
         // It is counted before it can be popped.
         remote.count.add(done.len());
         if self.outbox.send(&shared.ready, done) == Sent::Pushed {
-            shared.caller.notify();
+            shared.tell_caller();
         }
     }
 }

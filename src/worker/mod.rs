@@ -23,6 +23,7 @@ use crate::platform::prefetch;
 use crate::platform::sync::{AtomicU64, CachePadded, Ordering};
 use crate::queue::shared::Shared;
 use crate::scheduler::Member;
+use std::fmt;
 use std::ptr::NonNull;
 use thread::Body;
 
@@ -53,15 +54,15 @@ impl Remote {
     /// This must stay where it is, and its queue's shared part as well, until the thread was joined.
     pub unsafe fn start(&self) -> Result<Thread, Errno> {
         // SAFETY: passed on to the caller.
-        unsafe { Thread::start(NonNull::from(self)) }
+        unsafe { Thread::start(NonNull::from(self), (*self.shared).threads.stack_size) }
     }
 }
 
 impl Body for Remote {
     fn run(&self) {
-        thread::set_name(format_args!("ioq-{}", self.index));
         // SAFETY: `start` was promised that it lives until this thread was joined.
         let shared = unsafe { &*self.shared };
+        shared.threads.name(format_args!("-{}", self.index));
         let mut member = Member::new(self.index);
         let mut executor = Executor::new();
         while let Some(span) = member.next(&shared.scheduler, shared) {
@@ -72,6 +73,40 @@ impl Body for Remote {
             executor.begin(shared, self, span);
             while executor.step(shared, self) {}
         }
+    }
+}
+
+/// What the threads of a queue are like.
+#[derive(Clone, Copy)]
+pub struct ThreadOptions {
+    /// What their names begin with; the rest is 0.
+    name: [u8; NAME_LEN],
+    pub stack_size: usize,
+}
+
+/// The kernel takes 15 bytes for a thread's name. This leaves room for which one it is.
+const NAME_LEN: usize = 10;
+
+impl ThreadOptions {
+    pub fn set_name(&mut self, name: &[u8]) {
+        let len = name.len().min(NAME_LEN);
+        self.name = [0; NAME_LEN];
+        self.name[..len].copy_from_slice(&name[..len]);
+    }
+
+    /// Names this thread.
+    fn name(&self, which: fmt::Arguments) {
+        let len = self.name.iter().position(|&byte| byte == 0).unwrap_or(NAME_LEN);
+        thread::set_name(&self.name[..len], which);
+    }
+}
+
+impl Default for ThreadOptions {
+    fn default() -> Self {
+        // Room for the host's functions to run in. Below the size of a huge page, lest the kernel back each stack with one.
+        let mut options = Self { name: [0; NAME_LEN], stack_size: 1 << 20 };
+        options.set_name(b"ioq");
+        options
     }
 }
 

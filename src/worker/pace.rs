@@ -10,8 +10,10 @@
 
 use crate::entry::ioq_op;
 use crate::ops;
+use crate::platform::errno::Errno;
 use crate::platform::sync::{AtomicUsize, CoarseInstant, Mutex, Ordering};
 use crate::queue::options::Backend;
+use libc::c_int;
 use std::time::Duration;
 
 /// A request that takes this long and has slept has waited for something: a warm `stat()` takes a microsecond, reading a
@@ -38,8 +40,8 @@ pub struct Pace {
     /// The operations that the ring refuses to do, and those that it may.
     refused: AtomicUsize,
     doubtful: AtomicUsize,
-    /// When a ring could not be had.
-    failed: Mutex<Option<CoarseInstant>>,
+    /// When a ring could not be had, and why.
+    failed: Mutex<Option<(CoarseInstant, Errno)>>,
 }
 
 /// There was a ring, and the kernel does not take anything for it any more. That is for good: nothing is added to it.
@@ -138,7 +140,7 @@ impl Pace {
     }
 
     fn is_available(&self, op: ioq_op) -> bool {
-        self.eligible() & bit(op) != 0 && self.failed.lock().is_none_or(|failed| failed.elapsed() >= RETRY_AFTER)
+        self.eligible() & bit(op) != 0 && self.failed.lock().is_none_or(|(failed, _)| failed.elapsed() >= RETRY_AFTER)
     }
 
     fn set_in_ring(&self, op: ioq_op, pays: bool) -> Change {
@@ -159,14 +161,25 @@ impl Pace {
     }
 
     /// No ring can be had for now.
-    pub fn ring_failed(&self) {
-        *self.failed.lock() = Some(CoarseInstant::now());
+    pub fn ring_failed(&self, e: Errno) {
+        *self.failed.lock() = Some((CoarseInstant::now(), e));
         self.in_ring.fetch_and(LOST, Ordering::Relaxed);
     }
 
     /// No ring can be had any more.
-    pub fn ring_lost(&self) {
+    pub fn ring_lost(&self, e: Errno) {
+        *self.failed.lock() = Some((CoarseInstant::now(), e));
         self.in_ring.store(LOST, Ordering::Relaxed);
+    }
+
+    /// Why no ring could be had when one was last wanted; 0 if it could.
+    pub fn ring_error(&self) -> c_int {
+        self.failed.lock().map_or(0, |(_, Errno(e))| e)
+    }
+
+    /// There is a ring.
+    pub fn ring_made(&self) {
+        *self.failed.lock() = None;
     }
 
     /// The ring refuses this operation.
@@ -275,7 +288,7 @@ mod tests {
     #[test]
     fn a_ring_that_could_not_be_had_is_tried_again_later() {
         let pace = Pace::new(Backend::Uring);
-        pace.ring_failed();
+        pace.ring_failed(Errno(libc::EMFILE));
         assert_eq!(measured(&pace, IOQ_STAT, QUICK), Nothing);
         assert!(!pace.wants_ring());
         std::thread::sleep(2 * RETRY_AFTER);

@@ -24,14 +24,16 @@ mod uring;
 #[cfg(any(ioq_loom, ioq_shuttle))]
 use crate::models::uring;
 
-use super::{Counter, Thread, thread};
+use super::thread::Body;
+use super::{Counter, Thread};
 use crate::channel::monitor::{Sleep, Waiter};
 use crate::channel::{Sender, Sent};
-use crate::entry::ioq_op;
+use crate::entry::{ioq_ent, ioq_op};
 use crate::ops::{self, StatxPool};
+use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
-use crate::platform::sync::{AtomicBool, Mutex, Ordering, fence, sleep};
+use crate::platform::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence, sleep};
 use crate::queue::shared::Shared;
 use crate::queue::span::Span;
 use crate::scheduler::{STALL_AFTER, Work};
@@ -40,7 +42,6 @@ use io_uring::types::CancelBuilder;
 use limit::Limit;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
-use thread::Body;
 use uring::Uring;
 
 pub use uring::check_available;
@@ -67,6 +68,16 @@ pub struct Driver {
     pub count: Counter,
     /// The most requests to have in flight.
     bound: usize,
+    /// Requests that may be in flight and are to be interrupted, as user data has them.
+    to_interrupt: Mutex<Vec<u64>>,
+    pub gauges: Gauges,
+}
+
+/// What is known of the ring at this moment.
+pub struct Gauges {
+    /// How many requests are in flight, and how many may be.
+    pub in_flight: AtomicUsize,
+    pub limit: AtomicUsize,
 }
 
 impl Driver {
@@ -79,37 +90,45 @@ impl Driver {
             stopping: AtomicBool::new(false),
             count: Counter::new(),
             bound,
+            to_interrupt: Mutex::new(Vec::new()),
+            gauges: Gauges { in_flight: AtomicUsize::new(0), limit: AtomicUsize::new(0) },
         }
     }
 
     /// Something is pending that the driver is to take.
     pub fn notify(&self, shared: &Shared) {
-        if self.has_thread.load(Ordering::Relaxed) {
-            self.waiter.notify();
-        } else {
-            self.start(shared);
+        if !self.has_thread.load(Ordering::Relaxed) {
+            if let Err(e) = self.start(shared) {
+                shared.pace.ring_failed(e);
+                leave_to_workers(shared);
+            }
         }
+        self.waiter.notify();
     }
 
+    /// Starts its thread, if it has none and is not to stop.
     #[cold]
-    fn start(&self, shared: &Shared) {
+    pub fn start(&self, shared: &Shared) -> Result<(), Errno> {
         let mut thread = self.thread.lock();
         if thread.is_none() && !self.is_stopping() {
             // SAFETY: the shared part of a queue does not move, and `stop` joins the thread before it goes.
-            match unsafe { Thread::start(NonNull::from(shared)) } {
-                Ok(started) => {
-                    *thread = Some(started);
-                    self.has_thread.store(true, Ordering::Relaxed);
-                }
-                Err(_) => {
-                    drop(thread);
-                    shared.pace.ring_failed();
-                    leave_to_workers(shared);
-                }
-            }
-        } else {
-            drop(thread);
-            self.waiter.notify();
+            *thread = Some(unsafe { Thread::start(NonNull::from(shared), shared.threads.stack_size)? });
+            self.has_thread.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Workers could not be started. If the driver has a thread, it tries again.
+    pub fn hurry(&self) {
+        self.waiter.notify();
+    }
+
+    /// A request was cancelled, and is to be interrupted if it is in flight.
+    pub fn interrupt(&self, entry: NonNull<ioq_ent>) {
+        if self.has_thread.load(Ordering::Relaxed) {
+            let data = Span::word_of(entry).expose_provenance() as u64;
+            // Without memory, it takes its time.
+            let _ = alloc::push(&mut self.to_interrupt.lock(), data);
         }
     }
 
@@ -143,7 +162,7 @@ fn leave_to_workers(shared: &Shared) {
 /// The thread that a queue's shared part has of its own is the driver.
 impl Body for Shared {
     fn run(&self) {
-        thread::set_name(format_args!("ioq-ring"));
+        self.threads.name(format_args!("-ring"));
         let driver = &self.driver;
         let has_work = || self.pace.wants_ring() && self.pending.has_spans();
         let mut ring = None;
@@ -152,14 +171,25 @@ impl Body for Shared {
                 if driver.is_stopping() {
                     return;
                 }
-                driver.waiter.sleep(Sleep::UntilWoken, || has_work() || driver.is_stopping(), || ());
+                driver.to_interrupt.lock().clear();
+                // Who waits for a descriptor does not try again to start workers.
+                let failing = self.scheduler.is_failing();
+                let sleep = if failing { Sleep::For(STALL_AFTER) } else { Sleep::UntilWoken };
+                let has_news = || has_work() || driver.is_stopping() || self.scheduler.is_failing() != failing;
+                driver.waiter.sleep(sleep, has_news, || ());
+                if failing {
+                    self.scheduler.notify(self);
+                }
             } else if let Some(ring) = &mut ring {
                 Session::new(self, ring).run();
             } else {
-                match Ring::new(driver.bound) {
-                    Ok(made) => ring = Some(made),
-                    Err(_) => {
-                        self.pace.ring_failed();
+                match Ring::new(driver.bound, self.descriptors) {
+                    Ok(made) => {
+                        ring = Some(made);
+                        self.pace.ring_made();
+                    }
+                    Err(e) => {
+                        self.pace.ring_failed(e);
                         leave_to_workers(self);
                     }
                 }
@@ -181,9 +211,9 @@ struct Ring {
 }
 
 impl Ring {
-    fn new(bound: usize) -> Result<Self, Errno> {
+    fn new(bound: usize, descriptors: bool) -> Result<Self, Errno> {
         let bound = u32::try_from(bound).unwrap_or(u32::MAX);
-        let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound)?;
+        let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound, descriptors)?;
         let bound = uring.entries().saturating_sub(BESIDE).min(bound as usize).max(1);
         Ok(Self {
             uring,
@@ -204,7 +234,7 @@ enum Tag {
     Request(Span),
     /// Whether the ring refuses this operation.
     Probe(ioq_op),
-    /// Interrupts all requests.
+    /// Interrupts one request, or all.
     Cancel,
 }
 
@@ -270,13 +300,13 @@ impl<'a> Session<'a> {
         loop {
             let limited = self.fill();
             self.tell();
+            let Gauges { in_flight, limit } = &self.shared.driver.gauges;
+            in_flight.store(self.ring.in_flight, Ordering::Relaxed);
+            limit.store(self.ring.limit.get(), Ordering::Relaxed);
             if self.ring.in_flight == 0 {
                 return;
             }
-            if self.shared.cancelled.load(Ordering::Relaxed) && !self.interrupted {
-                self.interrupted = true;
-                self.submit(opcode::AsyncCancel2::new(CancelBuilder::any()).build(), Tag::Cancel);
-            }
+            self.interrupt();
             self.enter();
             let completed = self.reap();
             self.ring.limit.completed(completed, limited);
@@ -287,6 +317,26 @@ impl<'a> Session<'a> {
                 if let Some(span) = self.held.take().or_else(|| self.shared.pending.try_pop()) {
                     self.pass_on(span);
                 }
+            }
+        }
+    }
+
+    /// Has the kernel interrupt what was cancelled.
+    fn interrupt(&mut self) {
+        if self.shared.cancelled.is_none() {
+            return;
+        }
+        if self.shared.cancelled.is_all() && !self.interrupted {
+            self.interrupted = true;
+            self.submit(opcode::AsyncCancel2::new(CancelBuilder::any()).build(), Tag::Cancel);
+        }
+        while self.ring.in_flight < self.ring.uring.entries() {
+            let Some(data) = self.shared.driver.to_interrupt.lock().pop() else { return };
+            // SAFETY: this is only looked at, and its block is live.
+            let one = unsafe { Span::from_ptr(ptr::with_exposed_provenance_mut(data as usize)) };
+            // It may be back, and another in its place, which would have to come through this thread first.
+            if one.is_cancelled(0) {
+                self.submit(opcode::AsyncCancel::new(data).build(), Tag::Cancel);
             }
         }
     }
@@ -321,12 +371,12 @@ impl<'a> Session<'a> {
 
     /// Sends a request off, or has it run elsewhere.
     fn begin(&mut self, one: Span) {
+        if self.shared.run_if_quick(&one, 0) {
+            return self.deliver(one);
+        }
         let Ring { statx, unprobed, .. } = &mut *self.ring;
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
         let ent = unsafe { one.entry(0).as_mut() };
-        if self.shared.run_if_quick(ent) {
-            return self.deliver(one);
-        }
         let is_probe = self.shared.pace.probes()
             && *unprobed >= if self.shared.pace.was_slow(ent.op) { PROBE_EVERY } else { PROBE_AGAIN };
         if is_probe || !self.shared.pace.suits_ring(ent.op) {
@@ -384,7 +434,7 @@ impl<'a> Session<'a> {
                 Err(Errno(libc::EINTR)) => return,
                 _ if uring.has_completion() => return,
                 // It never will. What it has must be waited for all the same.
-                _ if unsent > 0 && !may_pass(result) => return self.give_up(),
+                Err(e) if unsent > 0 && !may_pass(e) => return self.give_up(e),
                 _ if self.ring.in_flight > unsent => {
                     // Too much in flight for the kernel. Wait until there is less.
                     if uring.enter(0, 1, tick).is_ok() {
@@ -398,18 +448,18 @@ impl<'a> Session<'a> {
                     patience -= 1;
                     sleep(PAUSE);
                 }
-                _ => return self.give_up(),
+                _ => return self.give_up(Errno(libc::EAGAIN)),
             }
         }
     }
 
     /// The kernel takes no submissions. Those that it has not taken are for the workers, and whatever comes from now on.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, e: Errno) {
         self.ring.broken = true;
         while let Some(data) = self.ring.uring.take_back() {
             self.complete(data, -libc::ECANCELED);
         }
-        self.shared.pace.ring_lost();
+        self.shared.pace.ring_lost(e);
         leave_to_workers(self.shared);
     }
 
@@ -465,15 +515,15 @@ impl<'a> Session<'a> {
     /// Tells the others what they have got.
     fn tell(&mut self) {
         if !std::mem::replace(&mut self.told_caller, true) {
-            self.shared.caller.notify();
+            self.shared.tell_caller();
         }
-        if !std::mem::replace(&mut self.told_workers, true) {
+        if !std::mem::replace(&mut self.told_workers, true) || self.shared.scheduler.is_failing() {
             self.shared.scheduler.notify(self.shared);
         }
     }
 }
 
 /// Whether the kernel, which did not take anything, may do so later: it is short of something.
-fn may_pass(result: Result<usize, Errno>) -> bool {
-    matches!(result, Ok(_) | Err(Errno(libc::EAGAIN | libc::EBUSY | libc::ENOMEM)))
+fn may_pass(e: Errno) -> bool {
+    matches!(e, Errno(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }

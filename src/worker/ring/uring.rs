@@ -16,6 +16,7 @@
 //! The io-uring crate's own rings keep their descriptor open, so its types for submissions are used here, and the memory
 //! is mapped here. Its layout is that of `io_uring_setup(2)`.
 
+use crate::platform::descriptors::out_of_the_way;
 use crate::platform::errno::Errno;
 use io_uring::squeue;
 use libc::{c_int, c_uint, c_void};
@@ -206,12 +207,13 @@ enum By {
 
 impl Uring {
     /// Makes a ring for this thread, with room for so many submissions, or as many as the kernel allows. At most `workers`
-    /// of the kernel's threads run them. `EBADF` if the descriptor was closed meanwhile.
-    pub fn new(entries: u32, workers: u32) -> Result<Self, Errno> {
-        make(entries, |fd, params| Self::claim(fd, params, workers))
+    /// of the kernel's threads run them. `EBADF` if the descriptor was closed meanwhile, `ENOSYS` if it would have to stay
+    /// open and may not.
+    pub fn new(entries: u32, workers: u32, descriptors: bool) -> Result<Self, Errno> {
+        make(entries, |fd, params| Self::claim(fd, params, workers, descriptors))
     }
 
-    fn claim(fd: OwnedFd, params: Params, workers: u32) -> Result<Self, Errno> {
+    fn claim(fd: OwnedFd, params: Params, workers: u32, descriptors: bool) -> Result<Self, Errno> {
         check_features(&params)?;
         let rings_len = (params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>())
             .max(params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Completion>());
@@ -253,7 +255,8 @@ impl Uring {
         let _ = io_uring_register(&fd, register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
         let by = match registered {
             Ok(index) => By::Registered(index),
-            Err(_) => By::Descriptor(out_of_the_way(fd)?),
+            Err(_) if descriptors => By::Descriptor(out_of_the_way(fd)?),
+            Err(_) => return Err(Errno(libc::ENOSYS)),
         };
         Ok(Self { rings, sqes, params, sq_tail: 0, by })
     }
@@ -384,19 +387,4 @@ fn register(fd: &OwnedFd) -> Result<c_uint, Errno> {
 fn unregister(fd: &OwnedFd, index: c_uint) {
     let mut update = Update { offset: index, resv: 0, data: 0 };
     let _ = io_uring_register(fd, register::UNREGISTER_RING_FDS, &raw mut update, 1);
-}
-
-/// The same file under a number above those of the standard streams, which programs put other files under.
-fn out_of_the_way(fd: OwnedFd) -> Result<OwnedFd, Errno> {
-    const FIRST: c_int = libc::STDERR_FILENO + 1;
-    if fd.as_raw_fd() >= FIRST {
-        return Ok(fd);
-    }
-    // SAFETY: the descriptor is new, and nobody else's.
-    unsafe {
-        match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) {
-            -1 => Err(Errno::last()),
-            high => Ok(OwnedFd::from_raw_fd(high)),
-        }
-    }
 }
