@@ -24,6 +24,7 @@ impl EventFd {
     }
 
     /// Whether a poll would find it readable.
+    #[cfg(test)]
     pub fn is_readable(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

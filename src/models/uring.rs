@@ -138,6 +138,14 @@ impl Uring {
             return;
         }
         let submission = self.flying.swap_remove(next);
+        if let Some(target) = submission.cancels() {
+            // What it finds, it may interrupt.
+            let found = self.flying.iter().position(|flying| flying.user_data == target);
+            if let Some(at) = found.filter(|_| machine::one_of(2) == 0) {
+                let cancelled = self.flying.swap_remove(at);
+                self.completed.push_back((cancelled.user_data, -libc::ECANCELED));
+            }
+        }
         let refused = self.refused.iter().find(|&&(op, _)| op == submission.op).map(|&(_, result)| result);
         let result = match refused {
             Some(result) => result,
@@ -184,6 +192,12 @@ impl Submission {
         unsafe { std::mem::transmute_copy(entry) }
     }
 
+    /// The user data of the submission that it is to cancel, if it is to cancel one.
+    fn cancels(&self) -> Option<u64> {
+        // Where others have their path.
+        (self.op == opcode::AsyncCancel::CODE && !self.path.is_null()).then(|| self.path.addr() as u64)
+    }
+
     /// Does it, as the kernel would.
     ///
     /// # Safety
@@ -193,7 +207,7 @@ impl Submission {
         // SAFETY: passed on to the caller.
         let ret = unsafe {
             match self.op {
-                opcode::AsyncCancel::CODE | opcode::AsyncCancel2::CODE => 0,
+                opcode::AsyncCancel::CODE => 0,
                 opcode::Statx::CODE => libc::statx(self.fd, self.path, self.statx_flags, self.mask, self.buf),
                 op => panic!("no model submits operation {op}"),
             }

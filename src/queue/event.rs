@@ -70,8 +70,8 @@ impl Event {
     }
 
     /// What a poll of the descriptor would find.
-    #[cfg(any(ioq_loom, ioq_shuttle))]
-    #[cfg_attr(ioq_loom, expect(dead_code))]
+    #[cfg(all(test, any(ioq_loom, ioq_shuttle)))]
+    #[cfg_attr(ioq_shuttle, expect(dead_code))]
     pub fn is_readable(&self) -> bool {
         self.state.lock().fd.as_ref().is_some_and(EventFd::is_readable)
     }
@@ -83,5 +83,83 @@ impl State {
         if let Some(fd) = &self.fd {
             if is_readable { fd.raise() } else { fd.lower() }
         }
+    }
+}
+
+#[cfg(all(test, ioq_loom))]
+mod models {
+    use super::*;
+    use crate::channel::{Channel, Sender};
+    use crate::queue::span::Span;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// The ready channel of a queue, and its event.
+    struct Ready {
+        channel: Channel,
+        event: Event,
+    }
+
+    impl Ready {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { channel: Channel::new(2).unwrap(), event: Event::new() })
+        }
+
+        /// What a thread does with a response.
+        fn deliver(&self, label: usize) {
+            let _ = Sender::default().send(&self.channel, Span::labelled(label, 1));
+            fence(Ordering::SeqCst);
+            self.event.raise(|| self.channel.has_spans());
+        }
+
+        /// What the caller does.
+        fn pop(&self) -> Option<Span> {
+            let span = self.channel.try_pop();
+            self.event.set(|| self.channel.has_spans());
+            span
+        }
+    }
+
+    /// Explores all interleavings in which threads are taken off their processor at most thrice against their will.
+    fn model(f: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(f);
+    }
+
+    /// Whenever it was asked for, and whoever delivers at that time: at rest it is readable while, and only while, something
+    /// is ready.
+    #[test]
+    fn it_is_readable_while_something_is_ready() {
+        model(|| {
+            let ready = Ready::new();
+            let other = ready.clone();
+            let thread = thread::spawn(move || other.deliver(1));
+            ready.event.open().unwrap();
+            ready.event.set(|| ready.channel.has_spans());
+            let first = ready.pop();
+            thread.join().unwrap();
+            assert_eq!(ready.event.is_readable(), first.is_none());
+            assert_eq!(ready.pop().is_some(), first.is_none());
+            assert!(!ready.event.is_readable());
+        });
+    }
+
+    /// Two deliver, and the caller takes what it finds.
+    #[test]
+    fn the_last_pop_makes_it_unreadable() {
+        model(|| {
+            let ready = Ready::new();
+            ready.event.open().unwrap();
+            let threads = [1, 2].map(|label| {
+                let ready = ready.clone();
+                thread::spawn(move || ready.deliver(label))
+            });
+            let popped = usize::from(ready.pop().is_some());
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            let rest = std::iter::from_fn(|| ready.event.is_readable().then(|| ready.pop()).flatten()).count();
+            assert_eq!(popped + rest, 2);
+            assert!(!ready.event.is_readable());
+        });
     }
 }
