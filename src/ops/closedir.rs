@@ -1,6 +1,6 @@
 //! `ioq_closedir()`: `bfs_closedir()`.
 
-use super::{Operation, Request};
+use super::{Operation, Request, require};
 use crate::entry::*;
 use crate::fs::host::Host;
 use crate::platform::errno::Errno;
@@ -11,9 +11,7 @@ pub struct Closedir;
 impl Closedir {
     /// `EINVAL` without a directory.
     pub fn request(dir: *mut bfs_dir) -> Result<Request, Errno> {
-        if dir.is_null() {
-            return Err(Errno(libc::EINVAL));
-        }
+        require(dir)?;
         Ok(Request { op: ioq_op::IOQ_CLOSEDIR, args: ioq_args { closedir: ioq_closedir { dir } } })
     }
 }

@@ -1,12 +1,20 @@
 //! What requests do: one file for each operation, with its checks, its plain calls, and its form for a ring.
 //!
-//! To add an operation, write its file, name it in `ALL` and `of` below, append its number and arguments to `entry.rs`, and give
-//! it a function in `abi/requests.rs`.
+//! # To add an operation
+//!
+//! 1. Append its number and its arguments to `entry.rs`: at most 48 bytes, and what is fixed of their layout.
+//! 2. Write its file: `request()` checks the arguments, and `Operation::run` makes the plain calls. If a ring can do it,
+//!    implement `RingOperation` as well. What `completed` does by default is right for one call that must not be made twice.
+//! 3. Append it to the `TABLE` below. Everything else finds it there.
+//! 4. Write its C function in `abi/`, with what C programmers must know of it; append that to `exports.txt`, and run
+//!    `make headers`.
+//! 5. Compare it with the plain call in a program of `c-tests/`, on success and on failure.
 
 mod close;
 mod closedir;
 mod nop;
 mod opendir;
+mod opened;
 mod stat;
 
 pub use close::Close;
@@ -17,8 +25,39 @@ pub use stat::{Stat, StatxPool};
 
 use crate::entry::{ioq_args, ioq_ent, ioq_op};
 use crate::fs::host::Host;
+use crate::platform::errno::Errno;
 use io_uring::squeue;
 use libc::c_int;
+
+/// All operations, in the order of their numbers.
+const TABLE: &[(ioq_op, &dyn Operation)] = &[
+    (ioq_op::IOQ_NOP, &Nop),
+    (ioq_op::IOQ_CLOSE, &Close),
+    (ioq_op::IOQ_OPENDIR, &Opendir),
+    (ioq_op::IOQ_CLOSEDIR, &Closedir),
+    (ioq_op::IOQ_STAT, &Stat),
+];
+
+/// How many there are.
+pub const COUNT: usize = TABLE.len();
+
+/// Their numbers.
+pub const ALL: [ioq_op; COUNT] = {
+    let mut all = [ioq_op::IOQ_NOP; COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        all[i] = TABLE[i].0;
+        assert!(all[i] as usize == i, "the table is not in order");
+        i += 1;
+    }
+    all
+};
+
+/// The implementation of an operation.
+#[inline]
+pub fn of(op: ioq_op) -> &'static dyn Operation {
+    TABLE[op as usize].1
+}
 
 /// A request before it has an entry.
 pub struct Request {
@@ -26,22 +65,9 @@ pub struct Request {
     pub args: ioq_args,
 }
 
-/// All operations.
-pub const ALL: [ioq_op; COUNT] =
-    [ioq_op::IOQ_NOP, ioq_op::IOQ_CLOSE, ioq_op::IOQ_OPENDIR, ioq_op::IOQ_CLOSEDIR, ioq_op::IOQ_STAT];
-
-/// How many there are.
-pub const COUNT: usize = 5;
-
-/// The implementation of an operation.
-pub fn of(op: ioq_op) -> &'static dyn Operation {
-    match op {
-        ioq_op::IOQ_NOP => &Nop,
-        ioq_op::IOQ_CLOSE => &Close,
-        ioq_op::IOQ_OPENDIR => &Opendir,
-        ioq_op::IOQ_CLOSEDIR => &Closedir,
-        ioq_op::IOQ_STAT => &Stat,
-    }
+/// `EINVAL` for a pointer that must not be NULL.
+fn require<T>(pointer: *const T) -> Result<(), Errno> {
+    if pointer.is_null() { Err(Errno(libc::EINVAL)) } else { Ok(()) }
 }
 
 /// What one operation does. Each function is given an entry of that operation.
@@ -95,15 +121,35 @@ pub trait RingOperation {
     /// for anything else.
     unsafe fn submission(&self, host: &Host, statx: &mut StatxPool, ent: &mut ioq_ent) -> Option<squeue::Entry>;
 
-    /// Finishes the request after the ring has done it. Returns the result, or None if plain calls are to go on with it.
+    /// Goes on with the request after the ring has answered. This is what it does if all there is to it is one call, which
+    /// must not be made again if it may have been made: only if the ring surely has done nothing, plain calls do it.
     ///
     /// # Safety
     ///
     /// The submission's completion must have been seen, with this result.
-    unsafe fn completed(&self, host: &Host, statx: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Option<c_int>;
+    unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {
+        if never_ran(result) { Next::plain(ent, result) } else { Next::Done(result) }
+    }
 
     /// A submission that fails with `EBADF`, whatever the file system, if a ring may do this operation at all.
     fn probe(&self) -> squeue::Entry;
+}
+
+/// What comes after a ring's answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing. This is the result.
+    Done(c_int),
+    /// Plain calls.
+    Plain,
+}
+
+impl Next {
+    /// Plain calls, which may know better than a ring with this answer.
+    fn plain(ent: &mut ioq_ent, result: c_int) -> Self {
+        ent.result = result;
+        Self::Plain
+    }
 }
 
 /// Whether a ring may answer this because it is not allowed or not able to do such a request at all: filters and
@@ -112,8 +158,13 @@ pub fn may_be_refusal(result: c_int) -> bool {
     matches!(-result, libc::EACCES | libc::EPERM | libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)
 }
 
-/// Whether a ring's answer says nothing about the request: it may be a refusal; or a thread of the kernel's was
-/// interrupted, or taken away.
+/// Whether a ring that answers this has not done the request: it may be a refusal, or a thread of the kernel's was taken
+/// away before it came to it.
+fn never_ran(result: c_int) -> bool {
+    may_be_refusal(result) || result == -libc::ECANCELED
+}
+
+/// Whether a ring's answer says nothing about a request that may be done again: it has not done it, or was interrupted.
 fn is_inconclusive(result: c_int) -> bool {
-    may_be_refusal(result) || matches!(-result, libc::EINTR | libc::ECANCELED)
+    never_ran(result) || result == -libc::EINTR
 }

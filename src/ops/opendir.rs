@@ -1,9 +1,9 @@
 //! `ioq_opendir()`: `bfs_opendir()`, then `bfs_polldir()` to read the first entries ahead.
 //!
 //! A ring can open the directory, which on a network is most of the time that it takes. To read it, only a thread can; so
-//! that, a worker does with the ring's descriptor. Between the two, the entry's `result` is the descriptor plus 1.
+//! that, a worker does with the ring's descriptor.
 
-use super::{Operation, Request, RingOperation, StatxPool, is_inconclusive};
+use super::{Next, Operation, Request, RingOperation, StatxPool, is_inconclusive, opened, require};
 use crate::entry::*;
 use crate::fs::host::Host;
 use crate::platform::errno::Errno;
@@ -20,23 +20,10 @@ pub struct Opendir;
 impl Opendir {
     /// `EINVAL` without a directory.
     pub fn request(dir: *mut bfs_dir, dfd: c_int, path: *const c_char, flags: c_uint) -> Result<Request, Errno> {
-        if dir.is_null() {
-            return Err(Errno(libc::EINVAL));
-        }
+        require(dir)?;
         let args = ioq_args { opendir: ioq_opendir { dir, path, dfd, flags } };
         Ok(Request { op: ioq_op::IOQ_OPENDIR, args })
     }
-}
-
-/// The descriptor that a ring has opened for this request, if one did.
-fn opened(ent: &ioq_ent) -> Option<c_int> {
-    (ent.result > 0).then(|| ent.result - 1)
-}
-
-/// Closes a descriptor of the library's own.
-fn close(fd: c_int) {
-    // SAFETY: a ring opened it, and nobody else knows of it.
-    unsafe { libc::close(fd) };
 }
 
 impl Operation for Opendir {
@@ -49,8 +36,7 @@ impl Operation for Opendir {
         // SAFETY: the arguments of this operation, whose pointers are as the caller vouches for.
         unsafe {
             let ioq_opendir { dir, path, dfd, flags } = ent.args.opendir;
-            let opened = opened(ent);
-            let result = match opened {
+            let result = match opened::get(ent) {
                 Some(fd) => host.dir.opendir(dir, fd, ptr::null(), flags),
                 None => host.dir.opendir(dir, dfd, path, flags),
             };
@@ -58,14 +44,14 @@ impl Operation for Opendir {
                 host.dir.polldir(dir);
             } else {
                 // The directory has not taken it over.
-                opened.into_iter().for_each(close);
+                opened::abandon(ent);
             }
             result
         }
     }
 
     fn abandon(&self, ent: &ioq_ent) {
-        opened(ent).into_iter().for_each(close);
+        opened::abandon(ent);
     }
 
     unsafe fn discard(&self, host: &Host, ent: &ioq_ent) {
@@ -88,12 +74,15 @@ impl RingOperation for Opendir {
         (!path.is_null()).then(|| opcode::OpenAt::new(Fd(dfd), path).flags(OPEN_FLAGS).build())
     }
 
-    unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Option<c_int> {
-        if result < 0 && !is_inconclusive(result) {
-            return Some(result);
+    unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {
+        if result >= 0 {
+            opened::keep(ent, result);
+            Next::Plain
+        } else if is_inconclusive(result) {
+            Next::plain(ent, result)
+        } else {
+            Next::Done(result)
         }
-        ent.result = if result < 0 { result } else { result + 1 };
-        None
     }
 
     fn probe(&self) -> squeue::Entry {

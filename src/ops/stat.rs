@@ -1,6 +1,6 @@
 //! `ioq_stat()`: `bfs_stat()`, or in a ring statx(2), whose answer the provider of `struct bfs_stat` converts.
 
-use super::{Operation, Request, RingOperation, is_inconclusive};
+use super::{Next, Operation, Request, RingOperation, is_inconclusive, require};
 use crate::entry::*;
 use crate::fs::host::Host;
 use crate::platform::alloc;
@@ -16,9 +16,7 @@ pub struct Stat;
 impl Stat {
     /// `EINVAL` without a buffer.
     pub fn request(dfd: c_int, path: *const c_char, flags: c_uint, buf: *mut bfs_stat) -> Result<Request, Errno> {
-        if buf.is_null() {
-            return Err(Errno(libc::EINVAL));
-        }
+        require(buf)?;
         let args = ioq_args { stat: ioq_stat { path, buf, xbuf: ptr::null_mut(), dfd, flags } };
         Ok(Request { op: ioq_op::IOQ_STAT, args })
     }
@@ -58,7 +56,7 @@ impl RingOperation for Stat {
         Some(opcode::Statx::new(Fd(args.dfd), args.path, buf.cast()).flags(flags).mask(mask).build())
     }
 
-    unsafe fn completed(&self, host: &Host, pool: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Option<c_int> {
+    unsafe fn completed(&self, host: &Host, pool: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {
         // SAFETY: the arguments of this operation. `submission` took the buffer from the pool, and the kernel, having
         // completed it, is done with it.
         unsafe {
@@ -71,10 +69,9 @@ impl RingOperation for Stat {
             // the link itself.
             let is_other = matches!(-result, libc::ENOENT | libc::ENOTDIR) && args.flags != 0;
             if converted.is_none() && (is_other || is_inconclusive(result)) {
-                ent.result = result;
-                return None;
+                return Next::plain(ent, result);
             }
-            Some(converted.unwrap_or(result))
+            Next::Done(converted.unwrap_or(result))
         }
     }
 

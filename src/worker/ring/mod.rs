@@ -29,7 +29,7 @@ use super::{Counter, Thread};
 use crate::channel::monitor::{Sleep, Waiter};
 use crate::channel::{Sender, Sent};
 use crate::entry::{ioq_ent, ioq_op};
-use crate::ops::{self, StatxPool};
+use crate::ops::{self, Next, StatxPool};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
@@ -374,21 +374,25 @@ impl<'a> Session<'a> {
         if self.shared.run_if_quick(&one, 0) {
             return self.deliver(one);
         }
-        let Ring { statx, unprobed, .. } = &mut *self.ring;
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
         let ent = unsafe { one.entry(0).as_mut() };
         let is_probe = self.shared.pace.probes()
-            && *unprobed >= if self.shared.pace.was_slow(ent.op) { PROBE_EVERY } else { PROBE_AGAIN };
-        if is_probe || !self.shared.pace.suits_ring(ent.op) {
-            if is_probe {
-                *unprobed = 0;
-            }
+            && self.ring.unprobed >= if self.shared.pace.was_slow(ent.op) { PROBE_EVERY } else { PROBE_AGAIN };
+        if is_probe {
+            self.ring.unprobed = 0;
             return self.pass_on(one);
         }
+        self.send(one);
+    }
+
+    /// Sends a request off, if the ring can do it.
+    fn send(&mut self, one: Span) {
+        let Ring { statx, unprobed, .. } = &mut *self.ring;
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let ent = unsafe { one.entry(0).as_mut() };
+        let op = ops::of(ent.op).in_ring().filter(|_| self.shared.pace.suits_ring(ent.op));
         // SAFETY: what the request points to is as the caller of `ioq.h` vouched for, and stays so until it is done.
-        let submission =
-            ops::of(ent.op).in_ring().and_then(|op| unsafe { op.submission(&self.shared.host, statx, ent) });
-        match submission {
+        match op.and_then(|op| unsafe { op.submission(&self.shared.host, statx, ent) }) {
             Some(submission) => {
                 *unprobed += 1;
                 self.submit(submission, Tag::Request(one));
@@ -493,11 +497,11 @@ impl<'a> Session<'a> {
         let op = ops::of(ent.op).in_ring().expect("what was submitted has a form for a ring");
         // SAFETY: the submission was made for this request, and its completion seen.
         match unsafe { op.completed(&self.shared.host, &mut self.ring.statx, ent, result) } {
-            Some(result) => {
+            Next::Done(result) => {
                 ent.result = result;
                 self.deliver(one);
             }
-            None => self.pass_on(one),
+            Next::Plain => self.pass_on(one),
         }
     }
 

@@ -1,0 +1,27 @@
+//! A descriptor that a ring has opened for a request that is not done with that.
+//!
+//! It is kept in the entry's `result`, as the descriptor plus 1.
+
+use crate::entry::ioq_ent;
+use libc::c_int;
+
+/// Keeps a descriptor.
+pub fn keep(ent: &mut ioq_ent, fd: c_int) {
+    ent.result = fd + 1;
+}
+
+/// The descriptor that is kept, if there is one.
+pub fn get(ent: &ioq_ent) -> Option<c_int> {
+    (ent.result > 0).then(|| ent.result - 1)
+}
+
+/// Closes a descriptor of the library's own.
+pub fn close(fd: c_int) {
+    // SAFETY: it was opened for a request, and nobody else knows of it.
+    unsafe { libc::close(fd) };
+}
+
+/// Closes the descriptor that is kept, if there is one.
+pub fn abandon(ent: &ioq_ent) {
+    get(ent).into_iter().for_each(close);
+}
