@@ -168,3 +168,6 @@ fn never_ran(result: c_int) -> bool {
 fn is_inconclusive(result: c_int) -> bool {
     never_ran(result) || result == -libc::EINTR
 }
+
+#[cfg(all(test, not(any(ioq_loom, ioq_shuttle))))]
+mod tests;

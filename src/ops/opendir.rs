@@ -70,8 +70,9 @@ impl RingOperation for Opendir {
     unsafe fn submission(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent) -> Option<squeue::Entry> {
         // SAFETY: the arguments of this operation.
         let ioq_opendir { path, dfd, .. } = unsafe { ent.args.opendir };
-        // Without a path there is nothing to open.
-        (!path.is_null()).then(|| opcode::OpenAt::new(Fd(dfd), path).flags(OPEN_FLAGS).build())
+        // Without a path there is nothing to open, and what is open already waits for a worker alone.
+        let opens = !path.is_null() && opened::get(ent).is_none();
+        opens.then(|| opcode::OpenAt::new(Fd(dfd), path).flags(OPEN_FLAGS).build())
     }
 
     unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {
