@@ -99,6 +99,8 @@ static void submit_one(struct run *run) {
     case IOQ_STAT:
         submit_stat(run, req);
         break;
+    default:
+        CHECK(!"picked");
     }
     ++run->submitted;
 }
@@ -122,6 +124,8 @@ static void check_entry(const struct request *req, const struct ioq_ent *ent) {
         CHECK(ent->stat.buf == &req->buf && ent->stat.path == req->path);
         CHECK(ent->result != 0 || req->buf.ino == req->ino);
         break;
+    default:
+        CHECK(!"submitted");
     }
 }
 

@@ -73,6 +73,8 @@ enum ioq_op {
     IOQ_CLOSEDIR = 3,
     /** ioq_stat(). */
     IOQ_STAT = 4,
+    /** ioq_call(). */
+    IOQ_CALL = 5,
 };
 
 /** How much work an ioq_nop() does. */
@@ -187,6 +189,14 @@ struct ioq_stat {
     unsigned int flags;
 };
 
+/** Arguments of ioq_call(). */
+struct ioq_call {
+    /** The program's function. */
+    int (*fn)(void *arg);
+    /** Its argument. */
+    void *arg;
+};
+
 /**
  * A request on its way to a worker, and the response on its way back.
  *
@@ -211,6 +221,8 @@ struct ioq_ent {
         struct ioq_closedir closedir;
         /** Arguments of ioq_stat(). */
         struct ioq_stat stat;
+        /** Arguments of ioq_call(). */
+        struct ioq_call call;
     };
 };
 
@@ -594,6 +606,27 @@ int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
  */
 int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, struct bfs_stat *buf, void *ptr);
 
+/**
+ * Submit a call of a function of the program's own.
+ *
+ * The function may take its time, and wait for whatever it likes: other requests are run by other workers meanwhile.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - fn: the function, which is called once, or not at all if the queue is cancelled first. That happens in a worker, with
+ *   its signal mask and 1 MiB of stack; or in ioq_pop(), like any request that there is no worker for. Several may
+ *   run at once. It must return, and not be left by an exception, longjmp() or pthread_exit(); and it must not call any
+ *   function for the same queue.
+ * - arg: what to pass to it. What this points to must be valid until the entry is popped.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if fn is NULL. The entry's result is what the function
+ * returned, or -EINTR if the queue was cancelled first. That a negative result is a negated errno is a convention,
+ * which nothing here depends on.
+ */
+int ioq_call(struct ioq *ioq, int (*fn)(void *arg), void *arg, void *ptr);
+
 static_assert(sizeof(enum ioq_op) == 4, "ABI");
 static_assert(sizeof(enum ioq_nop_type) == 4, "ABI");
 static_assert(sizeof(struct ioq_ent) == 64, "ABI");
@@ -610,6 +643,8 @@ static_assert(offsetof(struct ioq_stat, buf) == 8, "ABI");
 static_assert(offsetof(struct ioq_stat, xbuf) == 16, "ABI");
 static_assert(offsetof(struct ioq_stat, dfd) == 24, "ABI");
 static_assert(offsetof(struct ioq_stat, flags) == 28, "ABI");
+static_assert(offsetof(struct ioq_call, arg) == 8, "ABI");
+static_assert(sizeof(struct ioq_call) == 16, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 56, "ABI");

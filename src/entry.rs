@@ -37,6 +37,8 @@ pub enum ioq_op {
     IOQ_CLOSEDIR = 3,
     /// `ioq_stat()`.
     IOQ_STAT = 4,
+    /// `ioq_call()`.
+    IOQ_CALL = 5,
 }
 
 /// How much work an `ioq_nop()` does.
@@ -103,6 +105,16 @@ pub struct ioq_stat {
     pub flags: c_uint,
 }
 
+/// Arguments of `ioq_call()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_call {
+    /// The program's function.
+    pub r#fn: unsafe extern "C" fn(arg: *mut c_void) -> c_int,
+    /// Its argument.
+    pub arg: *mut c_void,
+}
+
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -117,6 +129,8 @@ pub union ioq_args {
     pub closedir: ioq_closedir,
     /// Arguments of `ioq_stat()`.
     pub stat: ioq_stat,
+    /// Arguments of `ioq_call()`.
+    pub call: ioq_call,
 }
 
 /// A request on its way to a worker, and the response on its way back.
@@ -147,4 +161,5 @@ const _: () = {
     assert!(offset_of!(ioq_opendir, flags) == 20 && size_of::<ioq_opendir>() == 24);
     assert!(offset_of!(ioq_stat, buf) == 8 && offset_of!(ioq_stat, xbuf) == 16);
     assert!(offset_of!(ioq_stat, dfd) == 24 && offset_of!(ioq_stat, flags) == 28);
+    assert!(offset_of!(ioq_call, arg) == 8 && size_of::<ioq_call>() == 16);
 };

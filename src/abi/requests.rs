@@ -1,7 +1,7 @@
 //! The functions of `ioq.h` that submit requests, one for each operation.
 
 use crate::entry::*;
-use crate::ops::{Close, Closedir, Nop, Opendir, Request, Stat};
+use crate::ops::{Call, Close, Closedir, Nop, Opendir, Request, Stat};
 use crate::platform::errno::{self, Errno};
 use crate::queue::Ioq;
 use libc::{c_char, c_int, c_uint, c_void};
@@ -155,6 +155,40 @@ pub unsafe extern "C" fn ioq_stat(
 ) -> c_int {
     // SAFETY: the pointers are as this function's contract says.
     unsafe { submit(ioq, Stat::request(dfd, path, flags, buf), ptr) }
+}
+
+/// Submit a call of a function of the program's own.
+///
+/// The function may take its time, and wait for whatever it likes: other requests are run by other workers meanwhile.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `fn`: the function, which is called once, or not at all if the queue is cancelled first. That happens in a worker, with
+///   its signal mask and 1 MiB of stack; or in `ioq_pop()`, like any request that there is no worker for. Several may
+///   run at once. It must return, and not be left by an exception, `longjmp()` or `pthread_exit()`; and it must not call any
+///   function for the same queue.
+/// - `arg`: what to pass to it. What this points to must be valid until the entry is popped.
+/// - `ptr`: anything; it comes back as the entry's `ptr`.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `fn` is NULL. The entry's result is what the function
+/// returned, or `-EINTR` if the queue was cancelled first. That a negative result is a negated `errno` is a convention,
+/// which nothing here depends on.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and the function as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_call(
+    ioq: *mut Ioq,
+    r#fn: Option<unsafe extern "C" fn(arg: *mut c_void) -> c_int>,
+    arg: *mut c_void,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the function and its argument are as this function's contract says.
+    unsafe { submit(ioq, Call::request(r#fn, arg), ptr) }
 }
 
 /// The one way in for requests.

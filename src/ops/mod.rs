@@ -10,6 +10,7 @@
 //!    `make headers`.
 //! 5. Compare it with the plain call in a program of `c-tests/`, on success and on failure.
 
+mod call;
 mod close;
 mod closedir;
 mod nop;
@@ -17,6 +18,7 @@ mod opendir;
 mod opened;
 mod stat;
 
+pub use call::Call;
 pub use close::Close;
 pub use closedir::Closedir;
 pub use nop::Nop;
@@ -36,6 +38,7 @@ const TABLE: &[(ioq_op, &dyn Operation)] = &[
     (ioq_op::IOQ_OPENDIR, &Opendir),
     (ioq_op::IOQ_CLOSEDIR, &Closedir),
     (ioq_op::IOQ_STAT, &Stat),
+    (ioq_op::IOQ_CALL, &Call),
 ];
 
 /// How many there are.

@@ -8,6 +8,7 @@
 int use_dir(int fd, const char *path);
 int use_stat(int fd, const char *path, const struct statx *answer);
 int use_queue(int fd, const char *path, void *ptr);
+int use_call(void *arg);
 
 int use_dir(int fd, const char *path) {
 	struct bfs_dir *dir = bfs_allocdir();
@@ -38,6 +39,10 @@ int use_stat(int fd, const char *path, const struct statx *answer) {
 	return bfs_statx_flags(BFS_STAT_NOFOLLOW) + (int)bfs_statx_mask();
 }
 
+int use_call(void *arg) {
+	return arg ? 1 : 0;
+}
+
 int use_queue(int fd, const char *path, void *ptr) {
 	struct bfs_stat buf;
 	struct bfs_dir *dir = bfs_allocdir();
@@ -47,7 +52,8 @@ int use_queue(int fd, const char *path, void *ptr) {
 		|| ioq_close(ioq, fd, ptr) != 0
 		|| ioq_opendir(ioq, dir, fd, path, BFS_DIR_WHITEOUTS, ptr) != 0
 		|| ioq_closedir(ioq, dir, ptr) != 0
-		|| ioq_stat(ioq, fd, path, BFS_STAT_NOFOLLOW | BFS_STAT_NOSYNC, &buf, ptr) != 0;
+		|| ioq_stat(ioq, fd, path, BFS_STAT_NOFOLLOW | BFS_STAT_NOSYNC, &buf, ptr) != 0
+		|| ioq_call(ioq, use_call, ptr, ptr) != 0;
 	ioq_submit(ioq);
 	struct ioq_ent *ent;
 	while ((ent = ioq_pop(ioq, true))) {
@@ -68,6 +74,9 @@ int use_queue(int fd, const char *path, void *ptr) {
 		case IOQ_STAT:
 			failed += ent->stat.buf != &buf || ent->stat.xbuf || ent->stat.path != path || ent->stat.dfd != fd
 				|| ent->stat.flags == BFS_STAT_FOLLOW;
+			break;
+		case IOQ_CALL:
+			failed += ent->call.fn != use_call || ent->call.arg != ptr;
 			break;
 		}
 		failed += ent->result < 0 || ent->ptr != ptr;
