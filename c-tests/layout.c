@@ -3,7 +3,7 @@
 #include "test.h"
 
 _Static_assert(IOQ_NOP == 0 && IOQ_CLOSE == 1 && IOQ_OPENDIR == 2 && IOQ_CLOSEDIR == 3 && IOQ_STAT == 4, "enum ioq_op");
-_Static_assert(IOQ_CALL == 5, "enum ioq_op");
+_Static_assert(IOQ_CALL == 5 && IOQ_STATX == 6, "enum ioq_op");
 _Static_assert(IOQ_NOP_LIGHT == 0 && IOQ_NOP_HEAVY == 1, "enum ioq_nop_type");
 _Static_assert(sizeof(enum ioq_op) == sizeof(int) && sizeof(enum ioq_nop_type) == sizeof(int), "size of enums");
 
@@ -24,6 +24,11 @@ _Static_assert(offsetof(struct ioq_ent, stat.dfd) == 40, "stat.dfd");
 _Static_assert(offsetof(struct ioq_ent, stat.flags) == 44, "stat.flags");
 _Static_assert(offsetof(struct ioq_ent, call.fn) == 16, "call.fn");
 _Static_assert(offsetof(struct ioq_ent, call.arg) == 24, "call.arg");
+_Static_assert(offsetof(struct ioq_ent, statx.path) == 16, "statx.path");
+_Static_assert(offsetof(struct ioq_ent, statx.buf) == 24, "statx.buf");
+_Static_assert(offsetof(struct ioq_ent, statx.dfd) == 32, "statx.dfd");
+_Static_assert(offsetof(struct ioq_ent, statx.flags) == 36, "statx.flags");
+_Static_assert(offsetof(struct ioq_ent, statx.mask) == 40, "statx.mask");
 
 // Entries that are held at the same time are different ones, and each has a cache line of its own.
 static void aligned(struct ioq *ioq) {

@@ -52,6 +52,9 @@ extern "C" {
 
 struct timespec;
 
+/* statx(2), which <sys/stat.h> defines under _GNU_SOURCE. */
+struct statx;
+
 /** A queue. */
 struct ioq;
 
@@ -75,6 +78,8 @@ enum ioq_op {
     IOQ_STAT = 4,
     /** ioq_call(). */
     IOQ_CALL = 5,
+    /** ioq_statx(). */
+    IOQ_STATX = 6,
 };
 
 /** How much work an ioq_nop() does. */
@@ -197,6 +202,20 @@ struct ioq_call {
     void *arg;
 };
 
+/** Arguments of ioq_statx(). */
+struct ioq_statx {
+    /** The path, or NULL for dfd itself. */
+    const char *path;
+    /** The caller's buffer, filled when the result is 0; or NULL. */
+    struct statx *buf;
+    /** The base file descriptor. */
+    int dfd;
+    /** Flags of statx(2). */
+    int flags;
+    /** What to ask for, as statx(2) has it. */
+    unsigned int mask;
+};
+
 /**
  * A request on its way to a worker, and the response on its way back.
  *
@@ -223,6 +242,8 @@ struct ioq_ent {
         struct ioq_stat stat;
         /** Arguments of ioq_call(). */
         struct ioq_call call;
+        /** Arguments of ioq_statx(). */
+        struct ioq_statx statx;
     };
 };
 
@@ -627,6 +648,30 @@ int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, str
  */
 int ioq_call(struct ioq *ioq, int (*fn)(void *arg), void *arg, void *ptr);
 
+/**
+ * Submit a statx(2).
+ *
+ * Unlike ioq_stat() it has no other ways to find out: where the system has no statx(2), or refuses it, that is the
+ * result.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped; NULL means dfd itself, as "" does with
+ *   AT_EMPTY_PATH.
+ * - flags: those of statx(2), such as AT_SYMLINK_NOFOLLOW and AT_STATX_DONT_SYNC.
+ * - mask: what to ask for, such as STATX_BASIC_STATS.
+ * - buf: where to put the answer. It stays the caller's, who leaves it alone until the entry is popped. It is filled if
+ *   and only if the entry's result is 0. NULL if the answer does not matter: the system has it ready then for
+ *   whoever asks next.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(). The entry's result is 0, the negated errno of statx(2), or -EINTR if
+ * the queue was cancelled first; see ioq_opendir().
+ */
+int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned int mask, struct statx *buf, void *ptr);
+
 static_assert(sizeof(enum ioq_op) == 4, "ABI");
 static_assert(sizeof(enum ioq_nop_type) == 4, "ABI");
 static_assert(sizeof(struct ioq_ent) == 64, "ABI");
@@ -645,6 +690,10 @@ static_assert(offsetof(struct ioq_stat, dfd) == 24, "ABI");
 static_assert(offsetof(struct ioq_stat, flags) == 28, "ABI");
 static_assert(offsetof(struct ioq_call, arg) == 8, "ABI");
 static_assert(sizeof(struct ioq_call) == 16, "ABI");
+static_assert(offsetof(struct ioq_statx, buf) == 8, "ABI");
+static_assert(offsetof(struct ioq_statx, dfd) == 16, "ABI");
+static_assert(offsetof(struct ioq_statx, flags) == 20, "ABI");
+static_assert(offsetof(struct ioq_statx, mask) == 24, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 56, "ABI");

@@ -9,7 +9,7 @@
 
 #![allow(non_camel_case_types)]
 
-use libc::{c_char, c_int, c_uint, c_void};
+use libc::{c_char, c_int, c_uint, c_void, statx};
 
 /// A directory stream. Opaque here: whoever provides `bfs_opendir()` defines it.
 #[repr(C)]
@@ -39,6 +39,8 @@ pub enum ioq_op {
     IOQ_STAT = 4,
     /// `ioq_call()`.
     IOQ_CALL = 5,
+    /// `ioq_statx()`.
+    IOQ_STATX = 6,
 }
 
 /// How much work an `ioq_nop()` does.
@@ -115,6 +117,22 @@ pub struct ioq_call {
     pub arg: *mut c_void,
 }
 
+/// Arguments of `ioq_statx()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_statx {
+    /// The path, or NULL for `dfd` itself.
+    pub path: *const c_char,
+    /// The caller's buffer, filled when the result is 0; or NULL.
+    pub buf: *mut statx,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// Flags of `statx(2)`.
+    pub flags: c_int,
+    /// What to ask for, as `statx(2)` has it.
+    pub mask: c_uint,
+}
+
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -131,6 +149,8 @@ pub union ioq_args {
     pub stat: ioq_stat,
     /// Arguments of `ioq_call()`.
     pub call: ioq_call,
+    /// Arguments of `ioq_statx()`.
+    pub statx: ioq_statx,
 }
 
 /// A request on its way to a worker, and the response on its way back.
@@ -162,4 +182,6 @@ const _: () = {
     assert!(offset_of!(ioq_stat, buf) == 8 && offset_of!(ioq_stat, xbuf) == 16);
     assert!(offset_of!(ioq_stat, dfd) == 24 && offset_of!(ioq_stat, flags) == 28);
     assert!(offset_of!(ioq_call, arg) == 8 && size_of::<ioq_call>() == 16);
+    assert!(offset_of!(ioq_statx, buf) == 8 && offset_of!(ioq_statx, dfd) == 16);
+    assert!(offset_of!(ioq_statx, flags) == 20 && offset_of!(ioq_statx, mask) == 24);
 };

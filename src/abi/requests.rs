@@ -1,10 +1,10 @@
 //! The functions of `ioq.h` that submit requests, one for each operation.
 
 use crate::entry::*;
-use crate::ops::{Call, Close, Closedir, Nop, Opendir, Request, Stat};
+use crate::ops::{Call, Close, Closedir, Nop, Opendir, Request, Stat, Statx};
 use crate::platform::errno::{self, Errno};
 use crate::queue::Ioq;
-use libc::{c_char, c_int, c_uint, c_void};
+use libc::{c_char, c_int, c_uint, c_void, statx};
 
 /// The integer behind C's `enum ioq_nop_type`: C may pass any value.
 pub type RawNopType = c_uint;
@@ -189,6 +189,46 @@ pub unsafe extern "C" fn ioq_call(
 ) -> c_int {
     // SAFETY: the function and its argument are as this function's contract says.
     unsafe { submit(ioq, Call::request(r#fn, arg), ptr) }
+}
+
+/// Submit a `statx(2)`.
+///
+/// Unlike `ioq_stat()` it has no other ways to find out: where the system has no `statx(2)`, or refuses it, that is the
+/// result.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
+/// - `path`: the path, which must stay valid until the entry is popped; NULL means `dfd` itself, as `""` does with
+///   `AT_EMPTY_PATH`.
+/// - `flags`: those of `statx(2)`, such as `AT_SYMLINK_NOFOLLOW` and `AT_STATX_DONT_SYNC`.
+/// - `mask`: what to ask for, such as `STATX_BASIC_STATS`.
+/// - `buf`: where to put the answer. It stays the caller's, who leaves it alone until the entry is popped. It is filled if
+///   and only if the entry's result is 0. NULL if the answer does not matter: the system has it ready then for
+///   whoever asks next.
+/// - `ptr`: anything; it comes back as the entry's `ptr`.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set as for `ioq_nop()`. The entry's result is 0, the negated `errno` of `statx(2)`, or `-EINTR` if
+/// the queue was cancelled first; see `ioq_opendir()`.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_statx(
+    ioq: *mut Ioq,
+    dfd: c_int,
+    path: *const c_char,
+    flags: c_int,
+    mask: c_uint,
+    buf: *mut statx,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointers are as this function's contract says.
+    unsafe { submit(ioq, Ok(Statx::request(dfd, path, flags, mask, buf)), ptr) }
 }
 
 /// The one way in for requests.

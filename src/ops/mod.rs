@@ -17,6 +17,7 @@ mod nop;
 mod opendir;
 mod opened;
 mod stat;
+mod statx;
 
 pub use call::Call;
 pub use close::Close;
@@ -24,6 +25,7 @@ pub use closedir::Closedir;
 pub use nop::Nop;
 pub use opendir::Opendir;
 pub use stat::{Stat, StatxPool};
+pub use statx::Statx;
 
 use crate::entry::{ioq_args, ioq_ent, ioq_op};
 use crate::fs::host::Host;
@@ -39,6 +41,7 @@ const TABLE: &[(ioq_op, &dyn Operation)] = &[
     (ioq_op::IOQ_CLOSEDIR, &Closedir),
     (ioq_op::IOQ_STAT, &Stat),
     (ioq_op::IOQ_CALL, &Call),
+    (ioq_op::IOQ_STATX, &Statx),
 ];
 
 /// How many there are.

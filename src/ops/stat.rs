@@ -94,9 +94,9 @@ pub struct StatxPool {
 }
 
 impl StatxPool {
-    /// A pool of so many buffers, at least 1.
+    /// A pool of so many buffers.
     pub fn new(count: usize) -> Result<Self, Errno> {
-        Ok(Self { buffers: alloc::array(count)?, count, used: 0, free: ptr::null_mut() })
+        Ok(Self { buffers: alloc::array(count + 1)?, count, used: 0, free: ptr::null_mut() })
     }
 
     /// A buffer, unless all are in use.
@@ -114,6 +114,12 @@ impl StatxPool {
         Some(unsafe { self.buffers.add(self.used - 1) })
     }
 
+    /// Where any number of answers may go that nobody looks at.
+    pub fn nowhere(&self) -> *mut statx {
+        // SAFETY: within the array, which has room for one more.
+        unsafe { self.buffers.add(self.count) }.as_ptr()
+    }
+
     /// # Safety
     ///
     /// The buffer must come from `take`, and nobody may be using it.
@@ -127,6 +133,6 @@ impl StatxPool {
 impl Drop for StatxPool {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this count.
-        unsafe { alloc::free_array(self.buffers, self.count) };
+        unsafe { alloc::free_array(self.buffers, self.count + 1) };
     }
 }

@@ -53,7 +53,8 @@ int use_queue(int fd, const char *path, void *ptr) {
 		|| ioq_opendir(ioq, dir, fd, path, BFS_DIR_WHITEOUTS, ptr) != 0
 		|| ioq_closedir(ioq, dir, ptr) != 0
 		|| ioq_stat(ioq, fd, path, BFS_STAT_NOFOLLOW | BFS_STAT_NOSYNC, &buf, ptr) != 0
-		|| ioq_call(ioq, use_call, ptr, ptr) != 0;
+		|| ioq_call(ioq, use_call, ptr, ptr) != 0
+		|| ioq_statx(ioq, fd, path, 0, 1, NULL, ptr) != 0;
 	ioq_submit(ioq);
 	struct ioq_ent *ent;
 	while ((ent = ioq_pop(ioq, true))) {
@@ -74,6 +75,10 @@ int use_queue(int fd, const char *path, void *ptr) {
 		case IOQ_STAT:
 			failed += ent->stat.buf != &buf || ent->stat.xbuf || ent->stat.path != path || ent->stat.dfd != fd
 				|| ent->stat.flags == BFS_STAT_FOLLOW;
+			break;
+		case IOQ_STATX:
+			failed += ent->statx.path != path || ent->statx.dfd != fd || ent->statx.flags != 0
+				|| ent->statx.mask != 1 || ent->statx.buf;
 			break;
 		case IOQ_CALL:
 			failed += ent->call.fn != use_call || ent->call.arg != ptr;
