@@ -11,24 +11,26 @@ _Static_assert(sizeof(struct ioq_ent) == 64 && _Alignof(struct ioq_ent) == 64, "
 _Static_assert(offsetof(struct ioq_ent, op) == 0, "op");
 _Static_assert(offsetof(struct ioq_ent, result) == 4, "result");
 _Static_assert(offsetof(struct ioq_ent, ptr) == 8, "ptr");
-_Static_assert(offsetof(struct ioq_ent, nop.type) == 16, "nop.type");
-_Static_assert(offsetof(struct ioq_ent, close.fd) == 16, "close.fd");
-_Static_assert(offsetof(struct ioq_ent, opendir.dir) == 16, "opendir.dir");
-_Static_assert(offsetof(struct ioq_ent, opendir.path) == 24, "opendir.path");
-_Static_assert(offsetof(struct ioq_ent, opendir.dfd) == 32, "opendir.dfd");
-_Static_assert(offsetof(struct ioq_ent, opendir.flags) == 36, "opendir.flags");
-_Static_assert(offsetof(struct ioq_ent, closedir.dir) == 16, "closedir.dir");
-_Static_assert(offsetof(struct ioq_ent, stat.path) == 16, "stat.path");
-_Static_assert(offsetof(struct ioq_ent, stat.buf) == 24, "stat.buf");
-_Static_assert(offsetof(struct ioq_ent, stat.dfd) == 40, "stat.dfd");
-_Static_assert(offsetof(struct ioq_ent, stat.flags) == 44, "stat.flags");
-_Static_assert(offsetof(struct ioq_ent, call.fn) == 16, "call.fn");
-_Static_assert(offsetof(struct ioq_ent, call.arg) == 24, "call.arg");
-_Static_assert(offsetof(struct ioq_ent, statx.path) == 16, "statx.path");
-_Static_assert(offsetof(struct ioq_ent, statx.buf) == 24, "statx.buf");
-_Static_assert(offsetof(struct ioq_ent, statx.dfd) == 32, "statx.dfd");
-_Static_assert(offsetof(struct ioq_ent, statx.flags) == 36, "statx.flags");
-_Static_assert(offsetof(struct ioq_ent, statx.mask) == 40, "statx.mask");
+
+enum { POINTER = sizeof(void *), ARGS = 8 + POINTER };
+_Static_assert(offsetof(struct ioq_ent, nop.type) == ARGS, "nop.type");
+_Static_assert(offsetof(struct ioq_ent, close.fd) == ARGS, "close.fd");
+_Static_assert(offsetof(struct ioq_ent, opendir.dir) == ARGS, "opendir.dir");
+_Static_assert(offsetof(struct ioq_ent, opendir.path) == ARGS + POINTER, "opendir.path");
+_Static_assert(offsetof(struct ioq_ent, opendir.dfd) == ARGS + 2 * POINTER, "opendir.dfd");
+_Static_assert(offsetof(struct ioq_ent, opendir.flags) == ARGS + 2 * POINTER + 4, "opendir.flags");
+_Static_assert(offsetof(struct ioq_ent, closedir.dir) == ARGS, "closedir.dir");
+_Static_assert(offsetof(struct ioq_ent, stat.path) == ARGS, "stat.path");
+_Static_assert(offsetof(struct ioq_ent, stat.buf) == ARGS + POINTER, "stat.buf");
+_Static_assert(offsetof(struct ioq_ent, stat.dfd) == ARGS + 3 * POINTER, "stat.dfd");
+_Static_assert(offsetof(struct ioq_ent, stat.flags) == ARGS + 3 * POINTER + 4, "stat.flags");
+_Static_assert(offsetof(struct ioq_ent, call.fn) == ARGS, "call.fn");
+_Static_assert(offsetof(struct ioq_ent, call.arg) == ARGS + POINTER, "call.arg");
+_Static_assert(offsetof(struct ioq_ent, statx.path) == ARGS, "statx.path");
+_Static_assert(offsetof(struct ioq_ent, statx.buf) == ARGS + POINTER, "statx.buf");
+_Static_assert(offsetof(struct ioq_ent, statx.dfd) == ARGS + 2 * POINTER, "statx.dfd");
+_Static_assert(offsetof(struct ioq_ent, statx.flags) == ARGS + 2 * POINTER + 4, "statx.flags");
+_Static_assert(offsetof(struct ioq_ent, statx.mask) == ARGS + 2 * POINTER + 8, "statx.mask");
 
 // Entries that are held at the same time are different ones, and each has a cache line of its own.
 static void aligned(struct ioq *ioq) {

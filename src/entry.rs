@@ -170,18 +170,19 @@ pub struct ioq_ent {
 
 const _: () = {
     use std::mem::{align_of, offset_of, size_of};
+    const POINTER: usize = size_of::<*mut ()>();
     assert!(size_of::<ioq_op>() == 4 && size_of::<ioq_nop_type>() == 4);
     assert!(size_of::<ioq_ent>() == 64 && align_of::<ioq_ent>() == 64);
     assert!(offset_of!(ioq_ent, op) == 0);
     assert!(offset_of!(ioq_ent, result) == 4);
     assert!(offset_of!(ioq_ent, ptr) == 8);
-    assert!(offset_of!(ioq_ent, args) == 16);
-    assert!(size_of::<ioq_args>() == 32);
-    assert!(offset_of!(ioq_opendir, path) == 8 && offset_of!(ioq_opendir, dfd) == 16);
-    assert!(offset_of!(ioq_opendir, flags) == 20 && size_of::<ioq_opendir>() == 24);
-    assert!(offset_of!(ioq_stat, buf) == 8 && offset_of!(ioq_stat, xbuf) == 16);
-    assert!(offset_of!(ioq_stat, dfd) == 24 && offset_of!(ioq_stat, flags) == 28);
-    assert!(offset_of!(ioq_call, arg) == 8 && size_of::<ioq_call>() == 16);
-    assert!(offset_of!(ioq_statx, buf) == 8 && offset_of!(ioq_statx, dfd) == 16);
-    assert!(offset_of!(ioq_statx, flags) == 20 && offset_of!(ioq_statx, mask) == 24);
+    assert!(offset_of!(ioq_ent, args) == 8 + POINTER);
+    assert!(size_of::<ioq_args>() == 3 * POINTER + 8);
+    assert!(offset_of!(ioq_opendir, path) == POINTER && offset_of!(ioq_opendir, dfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_opendir, flags) == 2 * POINTER + 4 && size_of::<ioq_opendir>() == 2 * POINTER + 8);
+    assert!(offset_of!(ioq_stat, buf) == POINTER && offset_of!(ioq_stat, xbuf) == 2 * POINTER);
+    assert!(offset_of!(ioq_stat, dfd) == 3 * POINTER && offset_of!(ioq_stat, flags) == 3 * POINTER + 4);
+    assert!(offset_of!(ioq_call, arg) == POINTER && size_of::<ioq_call>() == 2 * POINTER);
+    assert!(offset_of!(ioq_statx, buf) == POINTER && offset_of!(ioq_statx, dfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_statx, flags) == 2 * POINTER + 4 && offset_of!(ioq_statx, mask) == 2 * POINTER + 8);
 };

@@ -172,10 +172,12 @@ fn layout_assertions(rust: &str) -> Result<String, Box<dyn Error>> {
     };
     let (block, _) = rest.split_once("\n};\n").ok_or("assertions without an end")?;
     let mut out = String::new();
-    for line in block.lines().filter(|line| !line.trim().starts_with("use ")) {
+    let is_assertion = |line: &&str| !line.trim().starts_with("use ") && !line.trim().starts_with("const ");
+    for line in block.lines().filter(is_assertion) {
         let asserted = line.trim().strip_prefix("assert!(").and_then(|line| line.strip_suffix(");"));
         for condition in asserted.ok_or_else(|| format!("no assertion: {line}"))?.split(" && ") {
             let (what, value) = condition.split_once(" == ").ok_or_else(|| format!("no equation: {condition}"))?;
+            let value = value.replace("POINTER", "sizeof(void *)");
             let (function, arguments) =
                 what.trim_end_matches([')', '(']).split_once(['!', ':']).ok_or("no function")?;
             let arguments = arguments.trim_matches([':', '<', '>', '(']).replace("r#", "");

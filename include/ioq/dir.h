@@ -167,9 +167,9 @@ int bfs_closedir(struct bfs_dir *dir);
 int bfs_unwrapdir(struct bfs_dir *dir);
 
 static_assert(sizeof(enum bfs_type) == 4, "ABI");
-static_assert(sizeof(struct bfs_dirent) == 16, "ABI");
+static_assert(sizeof(struct bfs_dirent) == 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct bfs_dirent, type) == 0, "ABI");
-static_assert(offsetof(struct bfs_dirent, name) == 8, "ABI");
+static_assert(offsetof(struct bfs_dirent, name) == sizeof(void *), "ABI");
 
 #ifdef __cplusplus
 }

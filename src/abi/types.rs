@@ -106,8 +106,9 @@ pub struct ioq_counts {
 
 const _: () = {
     use std::mem::{offset_of, size_of};
+    const POINTER: usize = size_of::<*mut ()>();
     assert!(size_of::<ioq_backend>() == 4 && size_of::<ioq_flags>() == 4);
-    assert!(size_of::<ioq_options>() == 56 && offset_of!(ioq_options, inflight) == 32);
-    assert!(size_of::<ioq_info>() == 80 && offset_of!(ioq_info, oldest) == 72);
+    assert!(size_of::<ioq_options>() == 6 * POINTER + 8 && offset_of!(ioq_options, inflight) == 3 * POINTER + 8);
+    assert!(size_of::<ioq_info>() == 8 * POINTER + 16 && offset_of!(ioq_info, oldest) == 8 * POINTER + 8);
     assert!(size_of::<ioq_counts>() == 24 && offset_of!(ioq_counts, caller) == 16);
 };

@@ -6,6 +6,7 @@ use crate::platform::errno::Errno;
 use crate::worker::ThreadOptions;
 use libc::c_uint;
 use std::ffi::CStr;
+use std::mem::offset_of;
 use std::ptr;
 
 /// How requests are run.
@@ -31,8 +32,8 @@ const CALLER_RUNS: c_uint = ioq_flags::IOQ_CALLER_RUNS as c_uint;
 const NO_DESCRIPTORS: c_uint = ioq_flags::IOQ_NO_DESCRIPTORS as c_uint;
 const FLAGS: c_uint = CALLER_RUNS | NO_DESCRIPTORS;
 
-/// The size of the structure when it was first published.
-const FIRST_SIZE: usize = if cfg!(target_pointer_width = "64") { 56 } else { 32 };
+/// The size of the structure when it was first published, with `stack_size` as its last member.
+const FIRST_SIZE: usize = offset_of!(ioq_options, stack_size) + size_of::<usize>();
 
 pub struct Options {
     pub depth: usize,

@@ -66,9 +66,10 @@ pub struct bfs_dirent {
 
 const _: () = {
     use std::mem::offset_of;
+    const POINTER: usize = size_of::<*mut ()>();
     assert!(size_of::<bfs_type>() == 4);
-    assert!(size_of::<bfs_dirent>() == 16);
-    assert!(offset_of!(bfs_dirent, r#type) == 0 && offset_of!(bfs_dirent, name) == 8);
+    assert!(size_of::<bfs_dirent>() == 2 * POINTER);
+    assert!(offset_of!(bfs_dirent, r#type) == 0 && offset_of!(bfs_dirent, name) == POINTER);
 };
 
 /// Allocate a directory, which is not open.
