@@ -24,7 +24,7 @@ static int stat_by(struct ioq *ioq, int dfd, const char *path, unsigned int flag
     return result;
 }
 
-static void check_time(const struct bfs_stat *buf, unsigned int field, const struct timespec *have,
+static void check_time(const struct bfs_stat *buf, unsigned int field, const struct bfs_timespec *have,
                        const struct statx *sx, unsigned int mask, const struct statx_timestamp *want) {
     CHECK_EQ((buf->mask & field) != 0, (sx->stx_mask & mask) != 0);
     if (sx->stx_mask & mask) {

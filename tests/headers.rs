@@ -25,7 +25,7 @@ const HEADERS: [Header; 3] = [
         opaque: &["bfs_dir", "bfs_stat"],
     },
     Header { name: "ioq/dir.h", sources: &["src/fs/dir/mod.rs"], opaque: &["bfs_dir"] },
-    Header { name: "ioq/stat.h", sources: &["src/fs/stat/mod.rs"], opaque: &[] },
+    Header { name: "ioq/stat.h", sources: &["src/fs/stat/mod.rs"], opaque: &["bfs_timespec"] },
 ];
 
 struct Compiler {

@@ -57,13 +57,13 @@ struct model {
     bool any_atime;
 };
 
-static struct timespec model_time(const struct statx *sx, unsigned int bit, const struct statx_timestamp *time,
+static struct bfs_timespec model_time(const struct statx *sx, unsigned int bit, const struct statx_timestamp *time,
                                   unsigned int field, struct bfs_stat *stat) {
     if (!(sx->stx_mask & bit)) {
-        return (struct timespec){0, 0};
+        return (struct bfs_timespec){0, 0};
     }
     stat->mask = (enum bfs_stat_field)(stat->mask | field);
-    return (struct timespec){time->tv_sec, time->tv_nsec};
+    return (struct bfs_timespec){time->tv_sec, time->tv_nsec};
 }
 
 // The library's structure for the kernel's.
@@ -79,8 +79,8 @@ static struct bfs_stat model_stat(const struct statx *sx) {
         .nlink = sx->stx_nlink,
         .gid = sx->stx_gid,
         .uid = sx->stx_uid,
-        .size = (off_t)sx->stx_size,
-        .blocks = (blkcnt_t)sx->stx_blocks,
+        .size = (int64_t)sx->stx_size,
+        .blocks = (int64_t)sx->stx_blocks,
         .rdev = makedev(sx->stx_rdev_major, sx->stx_rdev_minor),
         .mnt_id = sx->stx_mask & (STATX_MNT_ID | UNIQUE) ? sx->stx_mnt_id : dev,
         .attrs = sx->stx_attributes,
@@ -92,7 +92,7 @@ static struct bfs_stat model_stat(const struct statx *sx) {
     return stat;
 }
 
-static void check_time(const struct timespec *have, const struct timespec *want) {
+static void check_time(const struct bfs_timespec *have, const struct bfs_timespec *want) {
     CHECK_EQ(have->tv_sec, want->tv_sec);
     CHECK_EQ(have->tv_nsec, want->tv_nsec);
 }

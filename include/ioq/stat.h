@@ -27,6 +27,16 @@ extern "C" {
 /* statx(2), which <sys/stat.h> defines under _GNU_SOURCE. */
 struct statx;
 
+/** A time. On 32-bit machines, struct timespec depends on the flags that a program is compiled with. */
+#ifdef __LP64__
+#define bfs_timespec timespec
+#else
+struct bfs_timespec {
+    int64_t tv_sec;
+    int64_t tv_nsec;
+};
+#endif
+
 /** Fields of struct bfs_stat. */
 enum bfs_stat_field {
     /** mode is filled. */
@@ -79,6 +89,8 @@ enum bfs_stat_flags {
 /**
  * What is known about a file.
  *
+ * It is the same on every machine and in every program, whatever _FILE_OFFSET_BITS and _TIME_BITS are there.
+ *
  * After a success of bfs_stat(), all fields are valid, except that the times and attrs are so only if mask has
  * them. A field that is not in mask is 0.
  */
@@ -90,17 +102,17 @@ struct bfs_stat {
     /** The device that holds the file. */
     dev_t dev;
     /** The inode number, unique on that device. */
-    ino_t ino;
+    uint64_t ino;
     /** The number of hard links. */
-    nlink_t nlink;
+    uint64_t nlink;
     /** The group that the file belongs to. */
     gid_t gid;
     /** The user that the file belongs to. */
     uid_t uid;
     /** The size in bytes. */
-    off_t size;
+    int64_t size;
     /** The space that is allocated for the file, in units of 512 bytes. */
-    blkcnt_t blocks;
+    int64_t blocks;
     /** The device that the file stands for, if it is a device. */
     dev_t rdev;
     /**
@@ -111,13 +123,13 @@ struct bfs_stat {
     /** STATX_ATTR_*, as in statx(2). */
     unsigned long long attrs;
     /** When the file was last read. */
-    struct timespec atime;
+    struct bfs_timespec atime;
     /** When the file was created. */
-    struct timespec btime;
+    struct bfs_timespec btime;
     /** When the inode was last changed. */
-    struct timespec ctime;
+    struct bfs_timespec ctime;
     /** When the contents were last changed. */
-    struct timespec mtime;
+    struct bfs_timespec mtime;
 };
 
 /**
@@ -167,12 +179,15 @@ int bfs_statx_convert(struct bfs_stat *dest, const struct statx *src);
 
 static_assert(sizeof(enum bfs_stat_field) == 4, "ABI");
 static_assert(sizeof(enum bfs_stat_flags) == 4, "ABI");
+static_assert(sizeof(struct bfs_timespec) == 16, "ABI");
 static_assert(sizeof(struct bfs_stat) == 144, "ABI");
 static_assert(offsetof(struct bfs_stat, mask) == 0, "ABI");
 static_assert(offsetof(struct bfs_stat, mode) == 4, "ABI");
 static_assert(offsetof(struct bfs_stat, dev) == 8, "ABI");
 static_assert(offsetof(struct bfs_stat, ino) == 16, "ABI");
 static_assert(offsetof(struct bfs_stat, nlink) == 24, "ABI");
+static_assert(offsetof(struct bfs_stat, gid) == 32, "ABI");
+static_assert(offsetof(struct bfs_stat, uid) == 36, "ABI");
 static_assert(offsetof(struct bfs_stat, size) == 40, "ABI");
 static_assert(offsetof(struct bfs_stat, blocks) == 48, "ABI");
 static_assert(offsetof(struct bfs_stat, rdev) == 56, "ABI");

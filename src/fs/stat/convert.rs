@@ -2,11 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use super::bfs_stat;
 use super::bfs_stat_field::{self, *};
 use super::bfs_stat_flags::{self, *};
+use super::{bfs_stat, bfs_timespec};
 use crate::platform::errno::Errno;
-use libc::{c_int, c_uint, timespec};
+use libc::{c_int, c_uint};
 
 /// What `statx()` is asked for.
 pub const STATX_MASK: c_uint =
@@ -29,7 +29,7 @@ const ALWAYS: c_uint = mask(&[
     BFS_STAT_MNT_ID,
 ]);
 
-const NEVER: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
+const NEVER: bfs_timespec = bfs_timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The flags of `statx()` for `enum bfs_stat_flags`.
 pub fn statx_flags(flags: c_uint) -> c_int {
@@ -62,8 +62,8 @@ pub fn from_statx(src: &libc::statx) -> Result<bfs_stat, Errno> {
         nlink: src.stx_nlink.into(),
         gid: src.stx_gid,
         uid: src.stx_uid,
-        size: src.stx_size as _,
-        blocks: src.stx_blocks as _,
+        size: src.stx_size as i64,
+        blocks: src.stx_blocks as i64,
         rdev: libc::makedev(src.stx_rdev_major, src.stx_rdev_minor),
         // Without mounts, devices come nearest.
         mnt_id: dev,
@@ -83,21 +83,25 @@ pub fn from_statx(src: &libc::statx) -> Result<bfs_stat, Errno> {
         (libc::STATX_MTIME, &src.stx_mtime, BFS_STAT_MTIME, &mut dest.mtime),
     ] {
         if src.stx_mask & bit != 0 {
-            *to = timespec { tv_sec: from.tv_sec, tv_nsec: from.tv_nsec.into() };
+            *to = time(from.tv_sec, from.tv_nsec);
             dest.mask |= field as c_uint;
         }
     }
     Ok(dest)
 }
 
+fn time(tv_sec: impl Into<i64>, tv_nsec: impl Into<i64>) -> bfs_timespec {
+    bfs_timespec { tv_sec: tv_sec.into(), tv_nsec: tv_nsec.into() }
+}
+
 /// Translates the answer of `fstatat()`, which knows neither birth times nor mounts nor attributes.
-pub fn from_stat(src: &libc::stat) -> bfs_stat {
+pub fn from_stat(src: &libc::stat64) -> bfs_stat {
     bfs_stat {
         mask: ALWAYS | mask(&[BFS_STAT_ATIME, BFS_STAT_CTIME, BFS_STAT_MTIME]),
         mode: src.st_mode,
         dev: src.st_dev,
         ino: src.st_ino,
-        nlink: src.st_nlink,
+        nlink: src.st_nlink as _,
         gid: src.st_gid,
         uid: src.st_uid,
         size: src.st_size,
@@ -105,10 +109,10 @@ pub fn from_stat(src: &libc::stat) -> bfs_stat {
         rdev: src.st_rdev,
         mnt_id: src.st_dev,
         attrs: 0,
-        atime: timespec { tv_sec: src.st_atime, tv_nsec: src.st_atime_nsec },
+        atime: time(src.st_atime, src.st_atime_nsec),
         btime: NEVER,
-        ctime: timespec { tv_sec: src.st_ctime, tv_nsec: src.st_ctime_nsec },
-        mtime: timespec { tv_sec: src.st_mtime, tv_nsec: src.st_mtime_nsec },
+        ctime: time(src.st_ctime, src.st_ctime_nsec),
+        mtime: time(src.st_mtime, src.st_mtime_nsec),
     }
 }
 

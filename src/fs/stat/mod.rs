@@ -12,9 +12,7 @@ pub use convert::{STATX_MASK, follows_if_it_can, statx_flags};
 pub use query::{convert, does_without_statx, stat};
 
 use crate::platform::errno::{self, Errno};
-use libc::{
-    blkcnt_t, c_char, c_int, c_uint, c_ulonglong, dev_t, gid_t, ino_t, mode_t, nlink_t, off_t, timespec, uid_t,
-};
+use libc::{c_char, c_int, c_uint, c_ulonglong, dev_t, gid_t, mode_t, uid_t};
 
 /// Fields of `struct bfs_stat`.
 #[repr(C)]
@@ -71,7 +69,19 @@ pub enum bfs_stat_flags {
 /// The integer behind C's `enum bfs_stat_field`: any number of fields together.
 pub type RawFields = c_uint;
 
+/// A time. `struct timespec` is not the same in every program on a 32-bit machine; where it is, it is this.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct bfs_timespec {
+    /// Seconds since 1970.
+    pub tv_sec: i64,
+    /// Nanoseconds.
+    pub tv_nsec: i64,
+}
+
 /// What is known about a file.
+///
+/// It is the same on every machine and in every program, whatever `_FILE_OFFSET_BITS` and `_TIME_BITS` are there.
 ///
 /// After a success of `bfs_stat()`, all fields are valid, except that the times and `attrs` are so only if `mask` has
 /// them. A field that is not in `mask` is 0.
@@ -85,17 +95,17 @@ pub struct bfs_stat {
     /// The device that holds the file.
     pub dev: dev_t,
     /// The inode number, unique on that device.
-    pub ino: ino_t,
+    pub ino: u64,
     /// The number of hard links.
-    pub nlink: nlink_t,
+    pub nlink: u64,
     /// The group that the file belongs to.
     pub gid: gid_t,
     /// The user that the file belongs to.
     pub uid: uid_t,
     /// The size in bytes.
-    pub size: off_t,
+    pub size: i64,
     /// The space that is allocated for the file, in units of 512 bytes.
-    pub blocks: blkcnt_t,
+    pub blocks: i64,
     /// The device that the file stands for, if it is a device.
     pub rdev: dev_t,
     /// The mount that holds the file. Since Linux 6.8 an ID that is never used again (`STATX_MNT_ID_UNIQUE`), since
@@ -104,22 +114,23 @@ pub struct bfs_stat {
     /// `STATX_ATTR_*`, as in `statx(2)`.
     pub attrs: c_ulonglong,
     /// When the file was last read.
-    pub atime: timespec,
+    pub atime: bfs_timespec,
     /// When the file was created.
-    pub btime: timespec,
+    pub btime: bfs_timespec,
     /// When the inode was last changed.
-    pub ctime: timespec,
+    pub ctime: bfs_timespec,
     /// When the contents were last changed.
-    pub mtime: timespec,
+    pub mtime: bfs_timespec,
 }
 
 const _: () = {
     use std::mem::offset_of;
     assert!(size_of::<bfs_stat_field>() == 4 && size_of::<bfs_stat_flags>() == 4);
-    assert!(size_of::<bfs_stat>() == 144);
+    assert!(size_of::<bfs_timespec>() == 16 && size_of::<bfs_stat>() == 144);
     assert!(offset_of!(bfs_stat, mask) == 0 && offset_of!(bfs_stat, mode) == 4);
     assert!(offset_of!(bfs_stat, dev) == 8 && offset_of!(bfs_stat, ino) == 16);
-    assert!(offset_of!(bfs_stat, nlink) == 24 && offset_of!(bfs_stat, size) == 40);
+    assert!(offset_of!(bfs_stat, nlink) == 24 && offset_of!(bfs_stat, gid) == 32);
+    assert!(offset_of!(bfs_stat, uid) == 36 && offset_of!(bfs_stat, size) == 40);
     assert!(offset_of!(bfs_stat, blocks) == 48 && offset_of!(bfs_stat, rdev) == 56);
     assert!(offset_of!(bfs_stat, mnt_id) == 64 && offset_of!(bfs_stat, attrs) == 72);
     assert!(offset_of!(bfs_stat, atime) == 80 && offset_of!(bfs_stat, btime) == 96);

@@ -101,9 +101,9 @@ unsafe fn by_statx(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<b
 ///
 /// `path` must be a string.
 pub unsafe fn by_fstatat(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<bfs_stat, Errno> {
-    let mut buf = MaybeUninit::<libc::stat>::zeroed();
+    let mut buf = MaybeUninit::<libc::stat64>::zeroed();
     // SAFETY: `path` is a string, and the kernel writes nothing but the buffer.
-    let ret = unsafe { libc::fstatat(dfd, path, buf.as_mut_ptr(), at_flags & !libc::AT_STATX_DONT_SYNC) };
+    let ret = unsafe { libc::fstatat64(dfd, path, buf.as_mut_ptr(), at_flags & !libc::AT_STATX_DONT_SYNC) };
     if ret != 0 {
         return Err(Errno::last());
     }

@@ -31,7 +31,7 @@ fn stat_path(path: &Path, flags: bfs_stat_flags) -> Result<bfs_stat, c_int> {
 }
 
 /// What identifies a file.
-fn id(stat: &bfs_stat) -> (dev_t, ino_t) {
+fn id(stat: &bfs_stat) -> (dev_t, u64) {
     (stat.dev, stat.ino)
 }
 
@@ -98,7 +98,7 @@ fn a_link_to_nowhere_is_itself_on_request() {
         symlink(target, &link).unwrap();
         assert_eq!(stat_path(&link, BFS_STAT_FOLLOW).err(), Some(error));
         let stat = stat_path(&link, BFS_STAT_TRYFOLLOW).unwrap();
-        assert_eq!((stat.mode & libc::S_IFMT, stat.size), (libc::S_IFLNK, target.len() as off_t));
+        assert_eq!((stat.mode & libc::S_IFMT, stat.size), (libc::S_IFLNK, target.len() as i64));
     }
 }
 
@@ -186,7 +186,7 @@ fn devices_stand_in_for_mounts() {
     assert_eq!(from_statx(&answer).ok().unwrap().mnt_id, 42);
 
     // SAFETY: integers.
-    let mut plain: libc::stat = unsafe { mem::zeroed() };
+    let mut plain: libc::stat64 = unsafe { mem::zeroed() };
     plain.st_dev = 17;
     assert_eq!(from_stat(&plain).mnt_id, 17);
 }
