@@ -7,7 +7,7 @@
 //!
 //! This is assembly because stable Rust has no weak definitions, and because the compiler must neither inline nor
 //! compare what only the linker knows. It is nothing but directives, which mean the same to the ELF assembler of every
-//! 64-bit processor.
+//! processor (`.dc.a` is as wide as an address).
 //!
 //! A definition in an archive counts only if the linker has a reason to extract its member. Our weak one is no such
 //! reason, but takes it away if `-lioq` comes first on the link line and nothing else in that member is wanted: then
@@ -42,18 +42,19 @@ global_asm!(
     ".set bfs_statx_convert, {statx_convert}",
     // In the order of `Function`: who won, and ourselves.
     ".pushsection .data.rel.ro.ioq_host_functions, \"aw\", %progbits",
-    ".balign 8",
+    ".balign {pointer}",
     ".hidden ioq_host_functions",
     ".globl ioq_host_functions",
     "ioq_host_functions:",
-    ".quad bfs_opendir, {opendir}",
-    ".quad bfs_polldir, {polldir}",
-    ".quad bfs_closedir, {closedir}",
-    ".quad bfs_stat, {stat}",
-    ".quad bfs_statx_flags, {statx_flags}",
-    ".quad bfs_statx_mask, {statx_mask}",
-    ".quad bfs_statx_convert, {statx_convert}",
+    ".dc.a bfs_opendir, {opendir}",
+    ".dc.a bfs_polldir, {polldir}",
+    ".dc.a bfs_closedir, {closedir}",
+    ".dc.a bfs_stat, {stat}",
+    ".dc.a bfs_statx_flags, {statx_flags}",
+    ".dc.a bfs_statx_mask, {statx_mask}",
+    ".dc.a bfs_statx_convert, {statx_convert}",
     ".popsection",
+    pointer = const size_of::<Address>(),
     allocdir = sym dir::bfs_allocdir,
     opendir = sym dir::bfs_opendir,
     dirfd = sym dir::bfs_dirfd,
@@ -73,8 +74,6 @@ struct Choice {
     winner: Address,
     ours: Address,
 }
-
-const _: () = assert!(size_of::<Choice>() == 16, "an entry is two .quad");
 
 unsafe extern "C" {
     static ioq_host_functions: [Choice; Function::StatxConvert as usize + 1];

@@ -60,6 +60,10 @@ fn object(address: Address) -> *mut libc::c_void {
 /// Whether `address` is a stub for a function that the object containing it imports.
 #[cfg(target_env = "gnu")]
 fn is_stub(address: Address) -> bool {
+    #[cfg(target_pointer_width = "32")]
+    use libc::Elf32_Sym as Symbol;
+    #[cfg(target_pointer_width = "64")]
+    use libc::Elf64_Sym as Symbol;
     /// `dlfcn.h`: the extra information is the symbol.
     const RTLD_DL_SYMENT: libc::c_int = 1;
     /// `elf.h`: the section of symbols that an object does not define.
@@ -70,7 +74,7 @@ fn is_stub(address: Address) -> bool {
     // SAFETY: dladdr1() takes any address, and points `symbol` to a symbol of that object, or to nothing.
     unsafe {
         let known = libc::dladdr1(address.as_ptr(), info.as_mut_ptr(), &mut symbol, RTLD_DL_SYMENT);
-        let symbol = symbol.cast::<libc::Elf64_Sym>();
+        let symbol = symbol.cast::<Symbol>();
         known != 0 && !symbol.is_null() && (*symbol).st_shndx == SHN_UNDEF
     }
 }
