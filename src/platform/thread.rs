@@ -93,6 +93,6 @@ pub fn sleeps() -> i64 {
     // SAFETY: the pointer is valid for writes. Zeros are a valid `rusage`, should the call fail.
     unsafe {
         libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
-        usage.assume_init().ru_nvcsw
+        usage.assume_init().ru_nvcsw as _
     }
 }
