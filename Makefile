@@ -2,6 +2,7 @@
 # make run DIR=/usr         disk usage of DIR, through the library
 # make test                 the tests that take some minutes each, after installing the tools that this machine lacks
 # make install, uninstall   with PREFIX, BINDIR, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
+# make CARGO_BUILD_TARGET=s390x-unknown-linux-gnu CC=s390x-linux-gnu-gcc, with any of these: for another machine
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 #
@@ -46,6 +47,13 @@ BUILD := build
 headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h
 rust := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
+# For another machine, its C compiler links.
+ifdef CARGO_BUILD_TARGET
+linker := CARGO_TARGET_$(shell echo $(CARGO_BUILD_TARGET) | tr a-z- A-Z_)_LINKER
+$(linker) ?= $(CC)
+export $(linker)
+endif
+
 .DELETE_ON_ERROR:
 # A make that the tests start is no part of this one: it must not inherit its variables, nor Cargo its job server.
 unexport MAKEFLAGS MFLAGS
@@ -60,7 +68,7 @@ all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(BUILD)/ioq-du
 # they need the same dependencies.
 cargo-lib = $(CARGO) rustc $(CARGOFLAGS) --release --lib --target-dir $(target)/shipped --crate-type $1 -- \
 	-C lto=fat --cfg ioq_shipped
-shipped := $(target)/shipped/release
+shipped := $(target)/shipped/$(CARGO_BUILD_TARGET)/release
 
 # `install` replaces the file, where cp would write into one that a running program has mapped. It dates it anew, too,
 # when Cargo found that nothing changed.
