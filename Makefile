@@ -38,7 +38,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 DIR ?= /usr
 
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
-soname := libioq.so.$(firstword $(subst ., ,$(version)))
+major := $(firstword $(subst ., ,$(version)))
+soname := libioq.so.$(major)
 so := libioq.so.$(version)
 target := $(or $(CARGO_TARGET_DIR),target)
 # Where the results go, for libraries that are built with other flags to have a place of their own.
@@ -195,12 +196,24 @@ bench: $(BUILD)/libioq.so $(BUILD)/$(soname)
 
 ## Installation
 
+cmake := ioqConfig.cmake ioqConfigVersion.cmake
 installed := $(BINDIR)/ioq-du \
-	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc) \
+	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc $(addprefix cmake/ioq/,$(cmake))) \
 	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers))
+
+# What `rustc --print native-static-libs` tells, without -lgcc_s and -lc: the compiler adds the right form of these,
+# and with -static there is no libgcc_s. Since glibc 2.34 all of it is in libc.
+libs-private := -lutil -lrt -lpthread -lm -ldl
 
 # In ioq.pc, paths below the prefix are written so that pkg-config can move it.
 relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
+
+# Installs a template, filled in, as a file.
+install-filled = sed -e 's|@VERSION@|$(version)|' -e 's|@MAJOR@|$(major)|' -e 's|@SO@|$(so)|' -e 's|@SONAME@|$(soname)|' \
+	-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call relative,$(LIBDIR))|' \
+	-e 's|@INCLUDEDIR@|$(call relative,$(INCLUDEDIR))|' -e 's|@LIBS_PRIVATE@|$(libs-private)|' \
+	-e "s|@INCLUDEDIR_FROM_LIBDIR@|$$(realpath -ms --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|" $1 | \
+	$(INSTALL_DATA) /dev/stdin $(DESTDIR)$2
 
 .PHONY: install
 install: all
@@ -212,13 +225,13 @@ install: all
 	$(INSTALL_DATA) $(BUILD)/libioq.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL_DATA) include/ioq.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL_DATA) include/ioq/dir.h include/ioq/stat.h $(DESTDIR)$(INCLUDEDIR)/ioq
-	sed -e 's|@VERSION@|$(version)|' -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call relative,$(LIBDIR))|' \
-		-e 's|@INCLUDEDIR@|$(call relative,$(INCLUDEDIR))|' ioq.pc.in | \
-		$(INSTALL_DATA) /dev/stdin $(DESTDIR)$(LIBDIR)/pkgconfig/ioq.pc
+	$(call install-filled,ioq.pc.in,$(LIBDIR)/pkgconfig/ioq.pc)
+	$(call install-filled,cmake/ioqConfig.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfig.cmake)
+	$(call install-filled,cmake/ioqConfigVersion.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfigVersion.cmake)
 
 # Directories go too once they are empty, but not the top ones of /usr and /usr/local: those are the system's.
 system := $(foreach p,/usr /usr/local,$(addprefix $p/,bin lib include))
-directories = $(INCLUDEDIR)/ioq $(LIBDIR)/pkgconfig $(BINDIR) $(INCLUDEDIR) $(LIBDIR) $(PREFIX)/lib
+directories = $(INCLUDEDIR)/ioq $(addprefix $(LIBDIR)/,pkgconfig cmake/ioq cmake) $(BINDIR) $(INCLUDEDIR) $(LIBDIR) $(PREFIX)/lib
 
 .PHONY: uninstall
 uninstall:

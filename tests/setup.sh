@@ -4,7 +4,7 @@
 # On Debian, every tool that is not part of Rust comes in a package of its own name, with few exceptions. Where nothing
 # can be installed, this says what is missing and goes on: the tests that need it tell.
 
-set -- pkg-config g++ clang mold rustfmt cargo-clippy "$@"
+set -- pkg-config cmake g++ clang mold rustfmt cargo-clippy "$@"
 
 packages= components= crates=
 for tool; do

@@ -1,6 +1,8 @@
 //! The installed files, as linkers, packagers and C programs meet them.
 
 mod common;
+#[path = "common/example.rs"]
+mod example;
 
 use common::{PREFIX, libraries, make, pkg_config};
 use std::collections::BTreeSet;
@@ -89,6 +91,10 @@ fn uninstall_removes_what_install_made() {
         "include/ioq/stat.h",
         "lib/",
         "lib/multiarch/",
+        "lib/multiarch/cmake/",
+        "lib/multiarch/cmake/ioq/",
+        "lib/multiarch/cmake/ioq/ioqConfig.cmake",
+        "lib/multiarch/cmake/ioq/ioqConfigVersion.cmake",
         "lib/multiarch/libioq.a",
         "lib/multiarch/libioq.so",
         &format!("lib/multiarch/{SONAME}"),
@@ -133,13 +139,8 @@ fn example_links_to_nothing_but_static_libraries() {
 
 /// Compiles the README's example.
 fn compile_example(name: &str, flags: &str) -> PathBuf {
-    let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once("```c\n").expect("an example in C");
-    let (example, _) = rest.split_once("```").expect("the end of the example");
-
     let directory = scratch(name);
-    let (source, program) = (directory.join("sizes.c"), directory.join("sizes"));
-    fs::write(&source, example).unwrap();
+    let (source, program) = (example::write_source(&directory), directory.join("sizes"));
     let cc = env::var("CC").unwrap_or("cc".into());
     let mut cc = cc.split_whitespace();
     let mut compiler = Command::new(cc.next().unwrap());
@@ -148,13 +149,9 @@ fn compile_example(name: &str, flags: &str) -> PathBuf {
     program
 }
 
-/// Runs the README's example where there is one file.
+#[track_caller]
 fn run_example(program: &Path) {
-    let directory = program.with_extension("d");
-    fs::create_dir(&directory).unwrap();
-    fs::write(directory.join("file"), "12345").unwrap();
-    let sizes = output(Command::new(program).current_dir(directory).env("LD_LIBRARY_PATH", lib("")));
-    assert_eq!(sizes, "5\tfile\n");
+    example::run(program, &libraries()).unwrap();
 }
 
 /// The functions that a header declares.
