@@ -28,6 +28,7 @@
 CARGO ?= cargo
 CARGOFLAGS ?= --locked
 CFLAGS ?= -O2 -g -Wall -Wextra
+OBJCOPY ?= objcopy
 INSTALL_PROGRAM ?= install -m 755
 INSTALL_DATA ?= install -m 644
 
@@ -46,7 +47,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 BUILD := build
 
 headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h
-rust := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+rust := Cargo.toml Cargo.lock Makefile $(shell find src -name '*.rs')
 
 # For another machine, its C compiler links.
 ifdef CARGO_BUILD_TARGET
@@ -77,9 +78,15 @@ $(BUILD)/$(so): $(rust) $(BUILD)/link/libgcc_s.so | $(BUILD)
 	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname) -L native=$(BUILD)/link
 	install -m 755 $(shipped)/libioq.so $@
 
-$(BUILD)/libioq.a: $(rust) | $(BUILD)
+# A single object, in which nothing is global but what the headers declare. Rust's standard library is part of every
+# static library that is written in Rust, and two of its names in one program would not link.
+$(BUILD)/libioq.a: $(rust) exports.txt | $(BUILD)
 	$(call cargo-lib,staticlib --features static)
-	install -m 644 $(shipped)/libioq.a $@
+	$(LD) -r --gc-sections --force-group-allocation $(patsubst %,-u %,$(shell cat exports.txt)) \
+		-o $(BUILD)/libioq.o $(shipped)/libioq.a
+	$(OBJCOPY) --keep-global-symbols=exports.txt $(BUILD)/libioq.o
+	rm -f $@
+	$(AR) rcs $@ $(BUILD)/libioq.o
 
 $(BUILD)/libioq.so $(BUILD)/$(soname): $(BUILD)/$(so)
 	ln -sf $(so) $@

@@ -31,8 +31,7 @@ fn shared_library_exports_the_list() {
 
 #[test]
 fn static_library_defines_the_list() {
-    let mut defined = symbols("libioq.a", "--syms");
-    defined.retain(|symbol| symbol.name.starts_with("ioq_") || symbol.name.starts_with("bfs_"));
+    let defined = symbols("libioq.a", "--syms");
     for Symbol { name, binding } in &defined {
         // Weak, so that a program with bfs_* functions of its own links, and they win.
         assert_eq!(binding, if name.starts_with("bfs_") { "WEAK" } else { "GLOBAL" }, "{name}");
@@ -124,8 +123,7 @@ fn example_links_to_the_shared_library() {
 
 #[test]
 fn example_links_to_the_static_library() {
-    let flags = pkg_config(&["--cflags", "--static", "--libs"]).replace("-lioq", "-l:libioq.a");
-    let program = compile_example("static", &flags);
+    let program = compile_example("static", &static_flags());
     assert!(!dynamic_of(&program, "NEEDED").contains(&SONAME.into()));
     run_example(&program);
 }
@@ -137,16 +135,45 @@ fn example_links_to_nothing_but_static_libraries() {
     run_example(&program);
 }
 
+#[test]
+fn static_library_links_beside_another_of_rust() {
+    let directory = scratch("two-static");
+    let (source, other) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shipped/other"), directory.join("libother.a"));
+    let rustc = env::var("RUSTC").unwrap_or("rustc".into());
+    let mut compiler = Command::new(rustc);
+    compiler.args(["--edition=2024", "--crate-type=staticlib", "-o"]).args([&other, &source.with_extension("rs")]);
+    output(&mut compiler);
+
+    let flags = static_flags();
+    let other = other.to_str().unwrap();
+    for (name, flags) in [("first", format!("{other} {flags}")), ("last", format!("{flags} {other}"))] {
+        let program = directory.join(name);
+        compile(&source.with_extension("c"), &program, &flags);
+        assert_eq!(output(&mut Command::new(program)), "0 5 -1\n");
+    }
+}
+
 /// Compiles the README's example.
 fn compile_example(name: &str, flags: &str) -> PathBuf {
     let directory = scratch(name);
     let (source, program) = (example::write_source(&directory), directory.join("sizes"));
+    compile(&source, &program, flags);
+    program
+}
+
+#[track_caller]
+fn compile(source: &Path, program: &Path, flags: &str) {
     let cc = env::var("CC").unwrap_or("cc".into());
     let mut cc = cc.split_whitespace();
     let mut compiler = Command::new(cc.next().unwrap());
-    compiler.args(cc).args(["-Wall", "-Wextra", "-Werror", "-o"]).args([&program, &source]);
+    compiler.args(cc).args(["-Wall", "-Wextra", "-Werror", "-o"]).args([program, source]);
     output(compiler.args(flags.split_whitespace()));
-    program
+}
+
+/// What links a program with the static library.
+fn static_flags() -> String {
+    pkg_config(&["--cflags", "--static", "--libs"]).replace("-lioq", "-l:libioq.a")
 }
 
 #[track_caller]
@@ -170,7 +197,7 @@ struct Symbol {
 fn symbols(library: &str, table: &str) -> Vec<Symbol> {
     let listing = output(Command::new("readelf").args([table, "--wide"]).arg(lib(library)));
     let symbol = |line: &str| match *line.split_whitespace().collect::<Vec<_>>() {
-        [_, _, _, _, binding @ ("GLOBAL" | "WEAK"), "DEFAULT", section, name] if section != "UND" => {
+        [_, _, _, _, binding @ ("GLOBAL" | "WEAK"), _, section, name] if section != "UND" => {
             Some(Symbol { name: name.into(), binding: binding.into() })
         }
         _ => None,
