@@ -1,10 +1,11 @@
 # make                      build/libioq.so, build/libioq.a and build/ioq-du
 # make run DIR=/usr         disk usage of DIR, through the library
 # make test                 the tests that take some minutes each, after installing the tools that this machine lacks
-# make install, uninstall   with PREFIX, BINDIR, LIBDIR, INCLUDEDIR and DESTDIR; INSTALL_PROGRAM='install -s' strips
+# make install, uninstall   with PREFIX, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make CARGO_BUILD_TARGET=s390x-unknown-linux-gnu CC=s390x-linux-gnu-gcc, with any of these: for another machine
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
+# make man                  the manual pages, in build/man; they are part of `make` too
 #
 # What proves what, and how, is in docs/testing.md:
 #
@@ -27,6 +28,7 @@
 
 CARGO ?= cargo
 CARGOFLAGS ?= --locked
+RUSTC ?= rustc
 CFLAGS ?= -O2 -g -Wall -Wextra
 OBJCOPY ?= objcopy
 INSTALL_PROGRAM ?= install -m 755
@@ -36,9 +38,11 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
 DIR ?= /usr
 
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+date := $(shell sed -n 's/^date = "\(.*\)"/\1/p' Cargo.toml)
 major := $(firstword $(subst ., ,$(version)))
 soname := libioq.so.$(major)
 so := libioq.so.$(version)
@@ -61,7 +65,7 @@ endif
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: all
-all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(BUILD)/ioq-du
+all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(BUILD)/ioq-du man
 
 ## The libraries
 
@@ -82,7 +86,7 @@ $(BUILD)/$(so): $(rust) $(BUILD)/link/libgcc_s.so | $(BUILD)
 # static library that is written in Rust, and two of its names in one program would not link.
 $(BUILD)/libioq.a: $(rust) exports.txt | $(BUILD)
 	$(call cargo-lib,staticlib --features static)
-	$(LD) -r --gc-sections --force-group-allocation $(patsubst %,-u %,$(shell cat exports.txt)) \
+	$(LD) -r --gc-sections --force-group-allocation $(patsubst %,-u %,$(functions)) \
 		-o $(BUILD)/libioq.o $(shipped)/libioq.a
 	$(OBJCOPY) --keep-global-symbols=exports.txt $(BUILD)/libioq.o
 	rm -f $@
@@ -112,6 +116,20 @@ $(BUILD)/ioq-du: examples/ioq-du.c $(wildcard examples/*.h) $(headers) $(BUILD)/
 .PHONY: run
 run: $(BUILD)/ioq-du
 	$(BUILD)/ioq-du -s --stats $(DIR)
+
+## Manual pages
+
+functions := $(shell cat exports.txt)
+
+.PHONY: man
+man: $(BUILD)/man/ioq.7
+
+# All pages at once.
+$(BUILD)/man/ioq.7: $(BUILD)/generate-man $(headers) $(rust) $(wildcard man/*.in) README.md
+	$< . $(@D) $(version) $(date)
+
+$(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
+	$(RUSTC) --edition 2024 -o $@ man/generate/main.rs
 
 ## Tests
 
@@ -206,7 +224,8 @@ bench: $(BUILD)/libioq.so $(BUILD)/$(soname)
 cmake := ioqConfig.cmake ioqConfigVersion.cmake
 installed := $(BINDIR)/ioq-du \
 	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc $(addprefix cmake/ioq/,$(cmake))) \
-	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers))
+	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers)) \
+	$(addprefix $(MANDIR)/,man1/ioq-du.1 man7/ioq.7 $(patsubst %,man3/%.3,$(functions)))
 
 # What `rustc --print native-static-libs` tells, without -lgcc_s and -lc: the compiler adds the right form of these,
 # and with -static there is no libgcc_s. Since glibc 2.34 all of it is in libc.
@@ -235,10 +254,14 @@ install: all
 	$(call install-filled,ioq.pc.in,$(LIBDIR)/pkgconfig/ioq.pc)
 	$(call install-filled,cmake/ioqConfig.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfig.cmake)
 	$(call install-filled,cmake/ioqConfigVersion.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfigVersion.cmake)
+	$(INSTALL_DATA) $(BUILD)/man/ioq-du.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL_DATA) $(patsubst %,$(BUILD)/man/%.3,$(functions)) $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL_DATA) $(BUILD)/man/ioq.7 $(DESTDIR)$(MANDIR)/man7
 
 # Directories go too once they are empty, but not the top ones of /usr and /usr/local: those are the system's.
-system := $(foreach p,/usr /usr/local,$(addprefix $p/,bin lib include))
-directories = $(INCLUDEDIR)/ioq $(addprefix $(LIBDIR)/,pkgconfig cmake/ioq cmake) $(BINDIR) $(INCLUDEDIR) $(LIBDIR) $(PREFIX)/lib
+system := $(foreach p,/usr /usr/local,$(addprefix $p/,bin lib include share share/man))
+directories = $(INCLUDEDIR)/ioq $(addprefix $(LIBDIR)/,pkgconfig cmake/ioq cmake) $(addprefix $(MANDIR)/,man1 man3 man7) \
+	$(MANDIR) $(BINDIR) $(INCLUDEDIR) $(LIBDIR) $(addprefix $(PREFIX)/,lib share)
 
 .PHONY: uninstall
 uninstall:

@@ -3,6 +3,7 @@
  *
  * A program submits requests, goes on working, and pops the responses in whatever order they finish:
  *
+ *     struct bfs_stat buf;
  *     struct ioq *ioq = ioq_create(64, 4);
  *     ioq_stat(ioq, AT_FDCWD, "/etc/passwd", BFS_STAT_FOLLOW, &buf, NULL);
  *

@@ -4,12 +4,13 @@
 # On Debian, every tool that is not part of Rust comes in a package of its own name, with few exceptions. Where nothing
 # can be installed, this says what is missing and goes on: the tests that need it tell.
 
-set -- pkg-config cmake g++ clang mold rustfmt cargo-clippy "$@"
+set -- pkg-config cmake mandoc g++ clang mold rustfmt cargo-clippy "$@"
 
 packages= components= crates=
 for tool; do
 	"$tool" --version >/dev/null 2>&1 && continue
 	case $tool in
+	mandoc) command -v mandoc >/dev/null || packages="$packages mandoc" ;;
 	busybox) command -v busybox >/dev/null || packages="$packages busybox-static" ;;
 	qemu-system-x86_64) packages="$packages qemu-system-x86" ;;
 	cargo-fuzz) crates="$crates $tool" ;;

@@ -100,14 +100,23 @@ fn uninstall_removes_what_install_made() {
         &format!("lib/multiarch/{SO}"),
         "lib/multiarch/pkgconfig/",
         "lib/multiarch/pkgconfig/ioq.pc",
+        "share/",
+        "share/man/",
+        "share/man/man1/",
+        "share/man/man1/ioq-du.1",
+        "share/man/man3/",
+        "share/man/man7/",
+        "share/man/man7/ioq.7",
     ];
-    assert_eq!(tree(&prefix), installed.map(String::from));
+    let pages = exports().into_iter().map(|function| format!("share/man/man3/{function}.3"));
+    let installed = BTreeSet::from_iter(installed.map(String::from).into_iter().chain(pages));
+    assert_eq!(tree(&prefix), installed);
 
     let other = prefix.join("lib/multiarch/pkgconfig/other.pc");
     fs::write(&other, "").unwrap();
     run("uninstall");
     let left = ["lib/", "lib/multiarch/", "lib/multiarch/pkgconfig/", "lib/multiarch/pkgconfig/other.pc"];
-    assert_eq!(tree(&prefix), left.map(String::from));
+    assert_eq!(tree(&prefix), BTreeSet::from(left.map(String::from)));
 
     fs::remove_file(&other).unwrap();
     run("uninstall");
@@ -205,9 +214,13 @@ fn symbols(library: &str, table: &str) -> Vec<Symbol> {
     listing.lines().filter_map(symbol).collect()
 }
 
+fn exports() -> BTreeSet<String> {
+    include_str!("../exports.txt").lines().map(String::from).collect()
+}
+
 #[track_caller]
 fn assert_listed(what: &str, names: BTreeSet<String>) {
-    let list: BTreeSet<String> = include_str!("../exports.txt").lines().map(String::from).collect();
+    let list = exports();
     let (extra, missing) = (Vec::from_iter(&names - &list), Vec::from_iter(&list - &names));
     assert!(extra.is_empty() && missing.is_empty(), "{what} {extra:?} beyond exports.txt, and lacks {missing:?}");
 }
@@ -236,23 +249,22 @@ fn scratch(name: &str) -> PathBuf {
     path
 }
 
-/// Everything below `directory`, in order; directories end in `/`.
-fn tree(directory: &Path) -> Vec<String> {
-    fn walk(directory: &Path, name: &str, names: &mut Vec<String>) {
+/// Everything below `directory`; directories end in `/`.
+fn tree(directory: &Path) -> BTreeSet<String> {
+    fn walk(directory: &Path, name: &str, names: &mut BTreeSet<String>) {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
             let name = format!("{name}{}", entry.file_name().to_str().unwrap());
             if entry.file_type().unwrap().is_dir() {
                 let name = format!("{name}/");
                 walk(&entry.path(), &name, names);
-                names.push(name);
+                names.insert(name);
             } else {
-                names.push(name);
+                names.insert(name);
             }
         }
     }
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     walk(directory, "", &mut names);
-    names.sort();
     names
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 /// Runs make with defaults, whatever the environment of the tests says.
 pub fn make(args: &[&str]) {
     let mut make = Command::new("make");
-    for variable in ["MAKEFLAGS", "PREFIX", "BINDIR", "LIBDIR", "INCLUDEDIR", "DESTDIR"] {
+    for variable in ["MAKEFLAGS", "PREFIX", "BINDIR", "LIBDIR", "INCLUDEDIR", "MANDIR", "DESTDIR"] {
         make.env_remove(variable);
     }
     output(make.arg("--silent").args(args).current_dir(env!("CARGO_MANIFEST_DIR"))).unwrap();
