@@ -1,6 +1,6 @@
 //! The programs under `c-tests/kernel/`, each linked with a scripted kernel that stands in place of io_uring.
 //!
-//! So the rings' failure paths run everywhere, whether or not this machine has io_uring. A program lists its cases if it
+//! So the ring's failure paths run everywhere, whether or not this machine has io_uring. A program lists its cases if it
 //! is given none; each of them is a process of its own here. `IOQ_KERNEL_SEEDS` is how many random scripts there are, and
 //! `IOQ_KERNEL_FIRST` the first one's seed.
 

@@ -2,26 +2,27 @@
 
 #include "requests.h"
 
-#include <limits.h>
+#include <linux/time_types.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 // io_uring_setup()
 
+enum {
+    KNOWN_FLAGS = IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN
+        | IORING_SETUP_SINGLE_ISSUER,
+};
+
 static unsigned int known_flags(void) {
-    return (script.version >= 0x0505 ? IORING_SETUP_CQSIZE : 0) | (script.version >= 0x0506 ? IORING_SETUP_CLAMP : 0)
-        | (script.version >= 0x050a ? IORING_SETUP_R_DISABLED : 0)
+    return (script.version >= 0x0506 ? IORING_SETUP_CLAMP : 0) | (script.version >= 0x050a ? IORING_SETUP_R_DISABLED : 0)
         | (script.version >= 0x0512 ? IORING_SETUP_SUBMIT_ALL : 0)
-        | (script.version >= 0x0513 ? IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG : 0)
-        | (script.version >= 0x0600 ? IORING_SETUP_SINGLE_ISSUER : 0)
-        | (script.version >= 0x0601 ? IORING_SETUP_DEFER_TASKRUN : 0);
+        | (script.version >= 0x0513 ? IORING_SETUP_COOP_TASKRUN : 0)
+        | (script.version >= 0x0600 ? IORING_SETUP_SINGLE_ISSUER : 0);
 }
 
 static unsigned int features(void) {
-    return (script.version >= 0x0504 ? IORING_FEAT_SINGLE_MMAP : 0)
-        | (script.version >= 0x0505 ? IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE : 0);
+    return (script.version >= 0x0504 ? IORING_FEAT_SINGLE_MMAP : 0) | (script.version >= 0x050b ? IORING_FEAT_EXT_ARG : 0);
 }
 
 static char *map(int fd, off_t offset) {
@@ -32,47 +33,63 @@ static char *map(int fd, off_t offset) {
     return mapping;
 }
 
-static int setup(unsigned int entries, struct io_uring_params *params) {
-    unsigned int call = (unsigned int)counts.setups++;
-    int error = rule(KERNEL_SETUP_FAILS, NULL, call, 0, 0);
-    unsigned int flags = params->flags, taskrun = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN;
-    if (error) {
-        return -error;
-    } else if (entries == 0 || entries > ENTRIES || (flags & ~known_flags())) {
-        return -EINVAL;
-    } else if ((flags & IORING_SETUP_DEFER_TASKRUN && !(flags & IORING_SETUP_SINGLE_ISSUER))
-        || (flags & IORING_SETUP_TASKRUN_FLAG && !(flags & taskrun))) {
-        VIOLATED("setup flags that do not go together: %#x", flags);
-    } else if (rule(KERNEL_MAPS_NOTHING, NULL, call, 0, 0)) {
-        return open("/dev/null", O_RDWR | O_CLOEXEC);
-    }
-
+// A new ring, and a descriptor of it.
+static struct ring *make_ring(unsigned int entries, unsigned int flags, int *fd) {
     size_t place = 0;
     while (place < RINGS && rings[place]) {
         ++place;
     }
     struct ring *ring = calloc(1, sizeof(*ring));
-    int fd = memfd_create("ring", MFD_CLOEXEC);
-    if (place == RINGS || !ring || fd < 0 || ftruncate(fd, IORING_OFF_SQES + REGION) != 0) {
+    struct stat sb;
+    *fd = memfd_create("ring", MFD_CLOEXEC);
+    if (place == RINGS || !ring || *fd < 0 || ftruncate(*fd, IORING_OFF_SQES + REGION) != 0 || fstat(*fd, &sb) != 0) {
         VIOLATED("no room for a ring: %s", strerror(errno));
     }
     rings[place] = ring;
-    ring->number = (unsigned int)++counts.rings;
-    ring->fd = fd;
-    ring->flags = flags;
-    ring->entries = 1;
+    *ring = (struct ring){.number = (unsigned int)++counts.rings, .file = sb.st_ino, .flags = flags, .entries = 1};
     while (ring->entries < entries) {
         ring->entries *= 2;
     }
     ring->issuer = gettid();
-    ring->sq = map(fd, IORING_OFF_SQ_RING);
-    ring->cq = features() & IORING_FEAT_SINGLE_MMAP ? ring->sq : map(fd, IORING_OFF_CQ_RING);
-    ring->sqes = map(fd, IORING_OFF_SQES);
-    store(ring->sq, SQ_MASK, ring->entries - 1);
-    store(ring->sq, SQ_ENTRIES, ring->entries);
-    store(ring->cq, CQ_MASK, 2 * ring->entries - 1);
-    store(ring->cq, CQ_ENTRIES, 2 * ring->entries);
+    ring->rings = map(*fd, IORING_OFF_SQ_RING);
+    ring->sqes = map(*fd, IORING_OFF_SQES);
+    store(ring->rings, SQ_MASK, ring->entries - 1);
+    store(ring->rings, SQ_ENTRIES, ring->entries);
+    store(ring->rings, CQ_MASK, 2 * ring->entries - 1);
+    store(ring->rings, CQ_ENTRIES, 2 * ring->entries);
+    if (script.outside && pthread_create(&ring->thread, NULL, work_outside, ring) != 0) {
+        VIOLATED("no thread");
+    }
+    return ring;
+}
 
+// Rings are made by ioq_create(), to see whether they can be had, and by the driver.
+static void check_maker(void) {
+    char name[16] = "";
+    prctl(PR_GET_NAME, name);
+    if (gettid() != getpid() && strcmp(name, "ioq-ring") != 0) {
+        VIOLATED("a ring is made by thread %s", name);
+    }
+}
+
+static int setup(unsigned int entries, struct io_uring_params *params) {
+    unsigned int call = (unsigned int)counts.setups++, most = script.entries ? script.entries : ENTRIES;
+    int error = rule(KERNEL_SETUP_FAILS, NULL, call, 0, 0), fd;
+    check_maker();
+    if (params->flags & ~(unsigned int)KNOWN_FLAGS) {
+        VIOLATED("setup flags %#x, of which this kernel does not know all", params->flags);
+    } else if (error) {
+        return -error;
+    } else if (params->flags & ~known_flags()) {
+        return -EINVAL;
+    } else if (entries > most && params->flags & IORING_SETUP_CLAMP) {
+        entries = most;
+    } else if (entries == 0 || entries > most) {
+        return -EINVAL;
+    }
+    struct ring *ring = make_ring(entries, params->flags, &fd);
+    counts.flags = params->flags;
+    counts.workers = 0;
     params->sq_entries = ring->entries;
     params->cq_entries = 2 * ring->entries;
     params->features = features();
@@ -80,15 +97,19 @@ static int setup(unsigned int entries, struct io_uring_params *params) {
         .ring_entries = SQ_ENTRIES, .flags = SQ_FLAGS, .dropped = SQ_DROPPED, .array = SQ_ARRAY};
     params->cq_off = (struct io_cqring_offsets){.head = CQ_HEAD, .tail = CQ_TAIL, .ring_mask = CQ_MASK,
         .ring_entries = CQ_ENTRIES, .overflow = CQ_OVERFLOW, .cqes = CQES, .flags = CQ_FLAGS};
-    if (script.outside && pthread_create(&ring->thread, NULL, work_outside, ring) != 0) {
-        VIOLATED("no thread");
+    if (rule(KERNEL_MAPS_NOTHING, NULL, call, 0, 0)) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0 || dup3(null, fd, O_CLOEXEC) != fd) {
+            VIOLATED("/dev/null: %s", strerror(errno));
+        }
+        real_close(null);
     }
     return fd;
 }
 
 static void tear_down(struct ring *ring) {
     if (ring->in_flight > 0) {
-        VIOLATED("ring %u was closed with %u requests in flight", ring->number, ring->in_flight);
+        VIOLATED("ring %u goes with %u requests in flight", ring->number, ring->in_flight);
     }
     ring->closing = true;
     pthread_cond_broadcast(&changed);
@@ -97,30 +118,70 @@ static void tear_down(struct ring *ring) {
         pthread_join(ring->thread, NULL);
         pthread_mutex_lock(&lock);
     }
-    for (size_t i = 0; i < RINGS; ++i) {
-        if (rings[i] == ring) {
-            rings[i] = NULL;
-        }
-    }
-    if (ring->cq != ring->sq) {
-        munmap(ring->cq, REGION);
-    }
-    munmap(ring->sq, REGION);
+    munmap(ring->rings, REGION);
     munmap(ring->sqes, REGION);
     free(ring);
 }
 
+// Does away with the rings that nobody can get at any more.
+static void sweep(void) {
+    for (size_t i = 0; i < RINGS; ++i) {
+        struct ring *ring = rings[i];
+        if (ring && !ring->registered && descriptor_of(ring) < 0) {
+            rings[i] = NULL;
+            tear_down(ring);
+        }
+    }
+}
+
 // io_uring_register()
 
-static int register_ring(struct ring *ring, struct io_uring_rsrc_update *update) {
+static pthread_key_t issuer_key;
+
+// A thread ends that has registered rings.
+static void issuer_ends(void *key) {
+    (void)key;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < RINGS; ++i) {
+        if (rings[i] && rings[i]->issuer == gettid()) {
+            rings[i]->registered = false;
+        }
+    }
+    sweep();
+    pthread_mutex_unlock(&lock);
+}
+
+static void make_issuer_key(void) {
+    if (pthread_key_create(&issuer_key, issuer_ends) != 0) {
+        VIOLATED("no key");
+    }
+}
+
+static int register_ring(const struct io_uring_rsrc_update *given, struct io_uring_rsrc_update *update) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct ring *ring = ring_of((int)given->data);
     if (script.version < 0x0512) {
         return -EINVAL;
-    } else if (registered_ring(REGISTERED) || update->data != (unsigned int)ring->fd) {
-        VIOLATED("ring %u was registered as another, or twice", ring->number);
+    } else if (!ring) {
+        return -EBADF;
+    } else if (ring->registered || given->offset != UINT_MAX) {
+        VIOLATED("ring %u is registered twice, or under a number of the library's choice", ring->number);
     }
+    pthread_once(&once, make_issuer_key);
+    pthread_setspecific(issuer_key, &issuer_key);
+    ring->issuer = gettid();
     ring->registered = true;
-    update->offset = REGISTERED;
+    update->offset = registered_number(ring);
     return 1;
+}
+
+static int unregister_ring(unsigned int number) {
+    struct ring *ring = registered_ring(number);
+    if (ring) {
+        ring->registered = false;
+        sweep();
+    }
+    return ring != NULL;
 }
 
 static int enable(struct ring *ring) {
@@ -131,70 +192,162 @@ static int enable(struct ring *ring) {
     return 0;
 }
 
-static int call_register(struct ring *ring, unsigned int op, void *arg) {
+static int limit_workers(const unsigned int limits[2]) {
+    counts.workers = script.version < 0x050f ? 0 : limits[0];
+    return script.version < 0x050f ? -EINVAL : 0;
+}
+
+static int call_register(int fd, unsigned int op, void *arg) {
+    struct ring *ring = ring_of(fd);
+    if (!ring) {
+        return -EBADF;
+    }
     int error = rule(KERNEL_REGISTER_FAILS, ring, ring->registers++, 0, 0);
     if (error) {
         return -error;
-    } else if (ring->issuer != gettid()) {
-        return -EEXIST;
     }
     switch (op) {
     case IORING_REGISTER_RING_FDS:
-        return register_ring(ring, arg);
+        return register_ring(arg, arg);
+    case IORING_UNREGISTER_RING_FDS:
+        return unregister_ring(((struct io_uring_rsrc_update *)arg)->offset);
     case IORING_REGISTER_ENABLE_RINGS:
         return enable(ring);
+    case IORING_REGISTER_IOWQ_MAX_WORKERS:
+        return limit_workers(arg);
     default:
         return -EINVAL;
     }
 }
 
+// The program closes a ring's descriptor, and may make a ring of its own, which has that number then.
+static void lose(int fd, enum kernel_loss loss) {
+    struct ring *ring = ring_of(fd);
+    if (!ring || loss == KERNEL_KEEPS) {
+        return;
+    } else if (loss == KERNEL_FREES) {
+        real_close(fd);
+    } else {
+        int other;
+        make_ring(2, 0, &other)->foreign = true;
+        if (dup3(other, fd, O_CLOEXEC) != fd) {
+            VIOLATED("dup3: %s", strerror(errno));
+        }
+        real_close(other);
+        decoys[fd] = true;
+    }
+    sweep();
+}
+
 // io_uring_enter()
 
+static void check_entry(const struct ring *ring, bool by_registration, int fd) {
+    if (ring->flags & IORING_SETUP_R_DISABLED) {
+        VIOLATED("ring %u is entered, but disabled", ring->number);
+    } else if (ring->foreign) {
+        VIOLATED("ring %u is entered, but not the library's", ring->number);
+    } else if (ring->issuer != gettid()) {
+        VIOLATED("ring %u is entered by another thread than made it", ring->number);
+    } else if (by_registration && ring->calls == 0 && descriptor_of(ring) >= 0) {
+        VIOLATED("ring %u is registered, and its descriptor still open", ring->number);
+    } else if (!by_registration && script.no_descriptors) {
+        VIOLATED("ring %u has a descriptor", ring->number);
+    } else if (!by_registration && (fd <= STDERR_FILENO || descriptor_of(ring) != fd)) {
+        VIOLATED("ring %u has the number of a standard stream, or several", ring->number);
+    }
+}
+
+static void check_wait(const struct ring *ring, unsigned int flags, const struct io_uring_getevents_arg *arg, size_t size) {
+    const struct __kernel_timespec *limit =
+        flags & IORING_ENTER_EXT_ARG && size == sizeof(*arg) ? (const void *)(uintptr_t)arg->ts : NULL;
+    if (!limit || limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec > 999999999) {
+        VIOLATED("ring %u: a wait without a limit", ring->number);
+    }
+}
+
 static void check_submission(const struct ring *ring, const struct io_uring_sqe *sqe) {
-    if (ring->flags & IORING_SETUP_SINGLE_ISSUER && ring->issuer != gettid()) {
-        VIOLATED("ring %u has another issuer", ring->number);
+    if (sqe->opcode != IORING_OP_STATX && sqe->opcode != IORING_OP_OPENAT && !is_cancel(sqe)) {
+        VIOLATED("ring %u: operation %u is submitted", ring->number, sqe->opcode);
+    }
+    if (cancels_all(sqe) && ring->cancelled) {
+        VIOLATED("ring %u is cancelled a second time", ring->number);
     }
     if (ring->in_flight + ready(ring) >= 2 * ring->entries) {
         VIOLATED("ring %u: more in flight than completions fit", ring->number);
     }
     for (const struct request *r = ring->requests; r != ring->requests + ring->in_flight; ++r) {
-        if (r->sqe.user_data == sqe->user_data) {
+        if (is_request(sqe) && r->sqe.user_data == sqe->user_data) {
             VIOLATED("ring %u: user data %llu is in flight", ring->number, sqe->user_data);
         }
-        if (sqe->opcode == IORING_OP_STATX && r->sqe.opcode == IORING_OP_STATX && r->sqe.off == sqe->off) {
+        if (sqe->opcode == IORING_OP_STATX && r->sqe.opcode == IORING_OP_STATX && sqe->off && r->sqe.off == sqe->off) {
             VIOLATED("ring %u: a buffer is in flight", ring->number);
         }
     }
-    for (unsigned int i = load(ring->cq, CQ_HEAD); i != load(ring->cq, CQ_TAIL); ++i) {
-        if (cqe(ring, i)->user_data == sqe->user_data) {
+    for (unsigned int i = load(ring->rings, CQ_HEAD); i != load(ring->rings, CQ_TAIL); ++i) {
+        if (is_request(sqe) && cqe(ring, i)->user_data == sqe->user_data) {
             VIOLATED("ring %u: user data %llu has a completion that was not seen", ring->number, sqe->user_data);
         }
     }
 }
 
-static void take(struct ring *ring) {
-    unsigned int head = load(ring->sq, SQ_HEAD);
-    const unsigned int *array = (const unsigned int *)(void *)(ring->sq + SQ_ARRAY);
+// Why a submission does not run, or 0.
+static int refusal_of(const struct ring *ring, const struct io_uring_sqe *sqe, unsigned int number) {
+    if (is_cancel(sqe)) {
+        return cancels_all(sqe) && script.version < 0x0513 ? EINVAL : 0;
+    }
+    int refusal = rule(KERNEL_REFUSES, ring, number, sqe->opcode, 0);
+    return refusal || !is_request(sqe) ? refusal : rule(KERNEL_ANSWERS, ring, number, sqe->opcode, 0);
+}
+
+static void count_submission(const struct ring *ring, const struct io_uring_sqe *sqe) {
+    if (!is_request(sqe)) {
+        ++*(is_cancel(sqe) ? &counts.cancels : &counts.probes);
+        return;
+    }
+    size_t requests = 0;
+    for (unsigned int i = 0; i < ring->in_flight; ++i) {
+        requests += is_request(&ring->requests[i].sqe);
+    }
+    if (requests > (script.inflight ? script.inflight : 256)) {
+        VIOLATED("ring %u: more requests in flight than the program allows", ring->number);
+    }
+    ++counts.submitted;
+    counts.most = counts.most < requests ? requests : counts.most;
+}
+
+// Takes a submission. Returns whether the call goes on to the next.
+static bool take(struct ring *ring) {
+    unsigned int head = load(ring->rings, SQ_HEAD);
+    const unsigned int *array = (const unsigned int *)(void *)(ring->rings + SQ_ARRAY);
     const struct io_uring_sqe *sqe =
         (const struct io_uring_sqe *)(void *)ring->sqes + array[head & (ring->entries - 1)];
     check_submission(ring, sqe);
     struct request *request = &ring->requests[ring->in_flight++];
     *request = (struct request){.sqe = *sqe, .number = ring->taken++};
-    request->due = ring->calls + (unsigned int)rule(KERNEL_HOLDS, ring, request->number, sqe->opcode, 0);
-    store(ring->sq, SQ_HEAD, head + 1);
-    ++counts.submitted;
-    counts.most = counts.most < ring->in_flight ? ring->in_flight : counts.most;
+    request->refusal = refusal_of(ring, sqe, request->number);
+    int calls = is_cancel(sqe) ? 0 : rule(KERNEL_HOLDS, ring, request->number, sqe->opcode, 0);
+    request->hangs = calls == KERNEL_FOREVER;
+    request->due = request->hangs ? 0 : ring->calls + (unsigned int)calls;
+    ring->cancelled = ring->cancelled || cancels_all(sqe);
+    store(ring->rings, SQ_HEAD, head + 1);
+    count_submission(ring, sqe);
+    return request->refusal == 0 || ring->flags & IORING_SETUP_SUBMIT_ALL;
 }
 
 static int wait_for(struct ring *ring, unsigned int wanted, bool interrupted) {
     complete(ring);
     while (ready(ring) < wanted) {
         if (interrupted) {
+            ++counts.in_vain;
             return -EINTR;
         } else if (ring->in_flight == 0) {
             VIOLATED("ring %u: a wait for nothing", ring->number);
-        } else if (!choose(ring, false) && !choose(ring, true)) {
-            return -EINTR; // all are held
+        } else if (!choose(ring)) {
+            ++counts.in_vain;
+            pthread_mutex_unlock(&lock);
+            usleep(100);
+            pthread_mutex_lock(&lock);
+            return -ETIME;
         }
         if (script.outside) {
             pthread_cond_wait(&changed, &lock);
@@ -204,11 +357,8 @@ static int wait_for(struct ring *ring, unsigned int wanted, bool interrupted) {
     return 0;
 }
 
-static int enter(struct ring *ring, unsigned int count, unsigned int wanted, unsigned int flags) {
+static int enter(struct ring *ring, unsigned int count, unsigned int wanted, bool waits) {
     unsigned int call = ring->calls++;
-    if (ring->flags & IORING_SETUP_R_DISABLED) {
-        VIOLATED("ring %u is entered, but disabled", ring->number);
-    }
     int error = rule(KERNEL_ENTER_FAILS, ring, call, 0, 0);
     ++counts.enters;
     pthread_cond_broadcast(&changed); // some may be held no longer
@@ -223,20 +373,41 @@ static int enter(struct ring *ring, unsigned int count, unsigned int wanted, uns
 
     bool interrupted = rule(KERNEL_INTERRUPTS, ring, call, 0, 0);
     unsigned int most = (unsigned int)rule(KERNEL_TAKES, ring, call, 0, INT_MAX), taken = 0;
-    while (taken < count && taken < most && load(ring->sq, SQ_HEAD) != load(ring->sq, SQ_TAIL)) {
-        take(ring);
+    bool goes_on = true;
+    while (goes_on && taken < count && taken < most && load(ring->rings, SQ_HEAD) != load(ring->rings, SQ_TAIL)) {
+        goes_on = take(ring);
         ++taken;
     }
     counts.idle += idle && taken == 0;
     if (taken < count) {
         return (int)taken; // and does not wait
     }
-    if (flags & IORING_ENTER_GETEVENTS) {
+    if (waits) {
         error = wait_for(ring, wanted, interrupted);
-    } else if (!(ring->flags & IORING_SETUP_DEFER_TASKRUN)) {
+    } else {
         complete(ring);
     }
     return taken > 0 ? (int)taken : error;
+}
+
+static int call_enter(const long args[6]) {
+    unsigned int flags = (unsigned int)args[3];
+    bool by_registration = flags & IORING_ENTER_REGISTERED_RING, waits = flags & IORING_ENTER_GETEVENTS;
+    struct ring *ring = by_registration ? registered_ring((unsigned int)args[0]) : ring_of((int)args[0]);
+    if (!ring) {
+        return -EBADF;
+    }
+    check_entry(ring, by_registration, (int)args[0]);
+    if (waits) {
+        check_wait(ring, flags, (const struct io_uring_getevents_arg *)args[4], (size_t)args[5]);
+    }
+    if (script.entered) {
+        unsigned int call = ring->calls;
+        pthread_mutex_unlock(&lock);
+        script.entered(call);
+        pthread_mutex_lock(&lock);
+    }
+    return enter(ring, (unsigned int)args[1], (unsigned int)args[2], waits);
 }
 
 // What libioq calls
@@ -249,6 +420,10 @@ static long answer(int result) {
     return result;
 }
 
+static bool is_slow(long number) {
+    return number == SYS_statx && gettid() != getpid();
+}
+
 // Reads more arguments than there may be. That is what the C library's own does, too.
 long syscall(long number, ...) {
     long args[6];
@@ -259,30 +434,22 @@ long syscall(long number, ...) {
     }
     va_end(list);
     if (number != SYS_io_uring_setup && number != SYS_io_uring_enter && number != SYS_io_uring_register) {
-        if (number == SYS_statx && script.stat_delay > 0 && gettid() != getpid()) {
-            usleep(script.stat_delay);
+        unsigned int delay = is_slow(number) ? __atomic_load_n(&script.stat_delay, __ATOMIC_RELAXED) : 0;
+        if (delay > 0) {
+            usleep(delay);
         }
         return real_syscall(number, args);
     }
 
     pthread_mutex_lock(&lock);
-    int result = -EBADF;
-    bool registered = number == SYS_io_uring_enter && args[3] & IORING_ENTER_REGISTERED_RING;
-    struct ring *ring = registered ? registered_ring((unsigned int)args[0]) : ring_of((int)args[0]);
-    if (!running) {
-        result = -ENOSYS;
-    } else if (number == SYS_io_uring_setup) {
+    int result = -ENOSYS;
+    if (running && number == SYS_io_uring_setup) {
         result = setup((unsigned int)args[0], (struct io_uring_params *)args[1]);
-    } else if (ring && number == SYS_io_uring_register) {
-        result = call_register(ring, (unsigned int)args[1], (void *)args[2]);
-    } else if (ring) {
-        if (script.entered) {
-            unsigned int call = ring->calls;
-            pthread_mutex_unlock(&lock);
-            script.entered(ring->number, call);
-            pthread_mutex_lock(&lock);
-        }
-        result = enter(ring, (unsigned int)args[1], (unsigned int)args[2], (unsigned int)args[3]);
+    } else if (running && number == SYS_io_uring_register) {
+        lose((int)args[0], (enum kernel_loss)rule(KERNEL_LOSES, NULL, registers++, 0, KERNEL_KEEPS));
+        result = call_register((int)args[0], (unsigned int)args[1], (void *)args[2]);
+    } else if (running) {
+        result = call_enter(args);
     }
     pthread_mutex_unlock(&lock);
     return answer(result);
@@ -290,16 +457,28 @@ long syscall(long number, ...) {
 
 int close(int fd) {
     pthread_mutex_lock(&lock);
-    struct ring *ring = ring_of(fd);
-    if (ring) {
-        tear_down(ring);
+    if (fd >= 0 && fd < FDS && decoys[fd]) {
+        VIOLATED("descriptor %d is closed, and somebody else's by now", fd);
     }
-    int result = close_once(fd);
+    struct ring *ring = ring_of(fd);
+    int result = negated(real_close(fd));
+    if (ring) {
+        sweep();
+    }
     pthread_mutex_unlock(&lock);
     if (result == -EBADF && fd >= 0 && !script.strays) {
-        VIOLATED("descriptor %d was closed, but not open", fd);
+        VIOLATED("descriptor %d is closed, but not open", fd);
     }
     return (int)answer(result);
+}
+
+// The library's threads have attributes. Others' that a program has while the kernel runs must not.
+int pthread_attr_init(pthread_attr_t *attr) {
+    pthread_mutex_lock(&lock);
+    int error = running ? rule(KERNEL_THREAD_FAILS, NULL, threads_wanted++, 0, 0) : 0;
+    counts.unstarted += error != 0;
+    pthread_mutex_unlock(&lock);
+    return error ? error : real_attr_init(attr);
 }
 
 // What tests call
@@ -309,7 +488,9 @@ void kernel_start(const struct kernel_script *wanted) {
     script = *wanted;
     script.version = script.version ? script.version : 0x0601;
     counts = (struct kernel_counts){0};
+    threads_wanted = registers = 0;
     random_state = script.seed * 2654435761 + 1;
+    released = false;
     running = true;
     pthread_mutex_unlock(&lock);
 }
@@ -321,14 +502,24 @@ struct kernel_counts kernel_seen(void) {
     return seen;
 }
 
+void kernel_release(void) {
+    pthread_mutex_lock(&lock);
+    released = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+void kernel_delay_stats(unsigned int delay) {
+    __atomic_store_n(&script.stat_delay, delay, __ATOMIC_RELAXED);
+}
+
 bool kernel_uses(const char *path) {
     bool uses = false;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < RINGS; ++i) {
         for (unsigned int j = 0; rings[i] && j < rings[i]->in_flight; ++j) {
-            const struct request *request = &rings[i]->requests[j];
-            bool named = request->sqe.opcode == IORING_OP_STATX || request->sqe.opcode == IORING_OP_OPENAT;
-            uses = uses || (named && !request->finished && request->sqe.addr == (uintptr_t)path);
+            const struct io_uring_sqe *sqe = &rings[i]->requests[j].sqe;
+            uses = uses || (is_request(sqe) && sqe->addr == (uintptr_t)path);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -337,15 +528,16 @@ bool kernel_uses(const char *path) {
 
 struct kernel_counts kernel_stop(void) {
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < RINGS; ++i) {
-        if (rings[i]) {
-            VIOLATED("ring %u was not closed", rings[i]->number);
-        }
-    }
     for (int fd = 0; fd < FDS; ++fd) {
         if (decoys[fd]) {
             decoys[fd] = false;
             real_close(fd);
+        }
+    }
+    sweep();
+    for (size_t i = 0; i < RINGS; ++i) {
+        if (rings[i]) {
+            VIOLATED("ring %u is left", rings[i]->number);
         }
     }
     running = false;

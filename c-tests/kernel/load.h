@@ -22,15 +22,26 @@ enum load_end {
 
 struct load {
     size_t depth, threads, total;
-    bool block; // pop by waiting, or by polling
-    bool open;  // close nothing that is not open
+    size_t inflight; // 0 for the default
+    bool block;      // pop by waiting, or by polling
+    bool caller_runs;
+    bool cancels; // some requests, one by one
     enum load_end end;
     uint64_t seed;
+};
+
+// How the requests of a load ran.
+struct load_outcome {
+    struct ioq_counts counts;
+    // How many a ring could begin, as they have a path; and how many were no-ops, which any thread does.
+    size_t named, nops;
 };
 
 struct load_request {
     enum ioq_op op;
     enum { UNUSED, SUBMITTED, POPPED } state;
+    const struct ioq_ent *handle;
+    bool cancelled;
     int result; // expected
     char *path;
     unsigned int flags;
@@ -43,7 +54,7 @@ struct load_run {
     const struct load *load;
     struct ioq *ioq;
     uint64_t random;
-    size_t used, popped;
+    size_t used, popped, named, nops;
     bool cancelled;
     struct bfs_dir *open[LOAD_OPEN];
     size_t nopen, opening;
@@ -83,6 +94,7 @@ static inline void load_submit_stat(struct load_run *run, struct load_request *r
     if (load_pick(run, 16) > 0) {
         req->path = strdup(load_paths[load_pick(run, COUNT(load_paths))]);
         CHECK(req->path);
+        ++run->named;
     }
     req->result = bfs_stat(fd, req->path, req->flags, &req->expected) == 0 ? 0 : -errno;
     CHECK_EQ(ioq_stat(run->ioq, fd, req->path, req->flags, &req->buf, req), 0);
@@ -94,6 +106,7 @@ static inline void load_submit_opendir(struct load_run *run, struct load_request
     CHECK(req->dir && req->path);
     req->result = bfs_opendir(req->dir, load_fd, req->path, 0) == 0 ? bfs_closedir(req->dir) : -errno;
     ++run->opening;
+    ++run->named;
     CHECK_EQ(ioq_opendir(run->ioq, req->dir, load_fd, req->path, 0, req), 0);
 }
 
@@ -108,10 +121,11 @@ static inline void load_submit(struct load_run *run) {
     req->state = SUBMITTED;
     switch (req->op) {
     case IOQ_NOP:
+        ++run->nops;
         CHECK_EQ(ioq_nop(run->ioq, load_pick(run, 4) ? IOQ_NOP_HEAVY : IOQ_NOP_LIGHT, req), 0);
         break;
     case IOQ_CLOSE:
-        req->fd = run->load->open || load_pick(run, 8) ? fcntl(load_fd, F_DUPFD_CLOEXEC, 0) : -1;
+        req->fd = load_pick(run, 8) ? fcntl(load_fd, F_DUPFD_CLOEXEC, 0) : -1;
         req->result = req->fd < 0 ? -EBADF : 0;
         CHECK_EQ(ioq_close(run->ioq, req->fd, req), 0);
         break;
@@ -126,6 +140,31 @@ static inline void load_submit(struct load_run *run) {
         load_submit_stat(run, req);
         break;
     }
+    req->handle = ioq_last(run->ioq);
+}
+
+// Cancels one of the requests that were submitted last, if it is still on its way.
+static inline void load_cancel_one(struct load_run *run) {
+    struct load_request *req = &run->requests[run->used - 1 - load_pick(run, run->used < 100 ? run->used : 100)];
+    if (req->state == SUBMITTED) {
+        ioq_cancel_one(run->ioq, req->handle);
+        req->cancelled = true;
+    }
+}
+
+// The library says how many may be in flight at this time; no more than the program allows.
+static inline void load_check_limit(const struct load_run *run) {
+    struct ioq_info info = {.size = sizeof(info)};
+    CHECK_EQ(ioq_info(run->ioq, &info), 0);
+    CHECK(info.ring_limit <= (run->load->inflight ? run->load->inflight : 256));
+}
+
+// Whether a result is that of a request which did not run.
+static inline bool load_is_cancelled(const struct load_run *run, const struct load_request *req, int result) {
+    if (req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR) {
+        return false;
+    }
+    return req->cancelled ? result == -ECANCELED : run->cancelled && result == -EINTR;
 }
 
 static inline void load_check_listing(struct bfs_dir *dir) {
@@ -162,8 +201,7 @@ static inline bool load_pop(struct load_run *run, bool block) {
     ioq_free(run->ioq, ent);
     load_release(req);
 
-    bool closes = req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR;
-    if (!(run->cancelled && !closes && result == -EINTR)) {
+    if (!load_is_cancelled(run, req, result)) {
         CHECK_EQ(result, req->result);
     }
     if (req->op == IOQ_STAT && result == 0) {
@@ -188,7 +226,11 @@ static inline void load_flow(struct load_run *run, size_t total) {
         size_t burst = load_pick(run, run->load->depth) + 1;
         for (; burst > 0 && run->used < total && ioq_capacity(run->ioq) > 0; --burst) {
             load_submit(run);
+            if (run->load->cancels && load_pick(run, 8) == 0) {
+                load_cancel_one(run);
+            }
         }
+        load_check_limit(run);
         if (load_pick(run, 4) == 0) {
             ioq_submit(run->ioq);
         }
@@ -212,13 +254,24 @@ static inline void load_drain(struct load_run *run) {
     CHECK_EQ(ioq_capacity(run->ioq), run->load->depth);
 }
 
+static inline struct ioq *load_create(const struct load *load) {
+    struct ioq_options options = {
+        .size = sizeof(options),
+        .depth = load->depth,
+        .nthreads = load->threads,
+        .flags = load->caller_runs ? IOQ_CALLER_RUNS : 0,
+        .inflight = load->inflight,
+    };
+    struct ioq *ioq = ioq_create_with(&options);
+    CHECK(ioq);
+    return ioq;
+}
+
 // Runs the load, and returns how the queue ran the requests.
-static inline struct ioq_counts load_run(const struct load *load) {
+static inline struct load_outcome load_run(const struct load *load) {
     static struct load_run run;
-    run = (struct load_run){.load = load, .random = load->seed * 0x9E3779B97F4A7C15 + 1};
+    run = (struct load_run){.load = load, .ioq = load_create(load), .random = load->seed * 0x9E3779B97F4A7C15 + 1};
     CHECK(load->total <= LOAD_MOST);
-    run.ioq = ioq_create(load->depth, load->threads);
-    CHECK(run.ioq);
     load_flow(&run, load->end == DRAINED ? load->total : load->total / 2);
     if (load->end == CANCELLED) {
         ioq_cancel(run.ioq);
@@ -228,8 +281,8 @@ static inline struct ioq_counts load_run(const struct load *load) {
     if (load->end != DESTROYED) {
         load_drain(&run);
     }
-    struct ioq_counts counts;
-    ioq_count(run.ioq, &counts);
+    struct load_outcome outcome = {.named = run.named, .nops = run.nops};
+    ioq_count(run.ioq, &outcome.counts);
     ioq_destroy(run.ioq);
 
     // What was destroyed unpopped is not open, and nobody uses it any more.
@@ -245,7 +298,7 @@ static inline struct ioq_counts load_run(const struct load *load) {
         CHECK_EQ(bfs_closedir(run.open[--run.nopen]), 0);
         free(run.open[run.nopen]);
     }
-    return counts;
+    return outcome;
 }
 
 #endif // LOAD_H
