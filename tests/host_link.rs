@@ -7,7 +7,7 @@
 mod common;
 
 use common::{libraries, output, pkg_config};
-use io_uring::{IoUring, Probe};
+use io_uring::IoUring;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fs;
 use std::io;
@@ -63,10 +63,10 @@ struct Host {
 
 const HOSTS: [Host; 6] = [
     Host { name: "none", files: &[] },
-    Host { name: "all", files: &["dir", "polldir", "unwrapdir", "stat", "statx_mask"] },
-    Host { name: "directories", files: &["dir", "polldir", "unwrapdir"] },
+    Host { name: "all", files: &["dir", "polldir", "stat", "statx_mask"] },
+    Host { name: "directories", files: &["dir", "polldir"] },
     Host { name: "stats", files: &["stat", "statx_mask"] },
-    Host { name: "all but bfs_unwrapdir() and bfs_statx_mask()", files: &["dir", "polldir", "stat"] },
+    Host { name: "all but bfs_statx_mask()", files: &["dir", "polldir", "stat"] },
     Host { name: "bfs_polldir() alone", files: &["polldir"] },
 ];
 
@@ -93,9 +93,10 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Whether there are rings here that can do everything that directories and stats need. That came with the probe.
+/// Whether the library can have a ring here.
 fn find_ring() -> io::Result<()> {
-    IoUring::new(1)?.submitter().register_probe(&mut Probe::new())
+    let is_enough = IoUring::new(1)?.params().is_feature_ext_arg();
+    if is_enough { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
 }
 
 fn trial(library: &'static Library, compiler: &'static Compiler, linker: &'static str) -> Trial {

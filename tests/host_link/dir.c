@@ -38,3 +38,10 @@ int bfs_closedir(struct bfs_dir *dir) {
     dir->magic = 0;
     return close(dir->fd);
 }
+
+// Which queues do without.
+int bfs_unwrapdir(struct bfs_dir *dir) {
+    assert(dir->magic == DIR_MAGIC);
+    dir->magic = 0;
+    return dir->fd;
+}

@@ -18,6 +18,6 @@ struct bfs_dir {
 };
 
 // How often each function was called. Each is defined in the file of its function.
-extern atomic_int opendir_calls, polldir_calls, closedir_calls, unwrapdir_calls;
+extern atomic_int opendir_calls, polldir_calls, closedir_calls;
 
 #endif // DIR_H
