@@ -64,20 +64,33 @@ fn name(value: impl std::fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }
 
+/// How responses are popped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pop {
+    Poll,
+    Block,
+    /// Blocking, and running requests meanwhile.
+    Help,
+}
+
 /// How the queue is used.
 #[derive(Clone, Copy)]
 struct Use {
     threads: usize,
     depth: usize,
-    block: bool,
+    pop: Pop,
 }
 
 const fn poll(threads: usize, depth: usize) -> Use {
-    Use { threads, depth, block: false }
+    Use { threads, depth, pop: Pop::Poll }
 }
 
 const fn block(threads: usize, depth: usize) -> Use {
-    Use { threads, depth, block: true }
+    Use { threads, depth, pop: Pop::Block }
+}
+
+const fn help(threads: usize, depth: usize) -> Use {
+    Use { threads, depth, pop: Pop::Help }
 }
 
 struct Workload {
@@ -103,13 +116,19 @@ const WORKLOADS: [Workload; 6] = [
             block(2, 64),
             poll(8, 64),
             block(8, 4096),
+            help(2, 64),
         ],
         flood: false,
     },
-    Workload { name: "cancel", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
+    Workload {
+        name: "cancel",
+        backends: ALL,
+        uses: &[block(0, 64), block(1, 64), poll(2, 64), help(2, 64)],
+        flood: false,
+    },
     Workload { name: "destroy", backends: ALL, uses: &[block(0, 64), poll(1, 64), block(8, 4096)], flood: false },
     Workload { name: "cycles", backends: ALL, uses: &[block(2, 64)], flood: false },
-    // Through rings, whether the user insists on them or stats take long.
+    // Through the ring, whether the user insists on it or stats take long.
     Workload { name: "flood", backends: &[Uring], uses: &[poll(1, 64), block(8, 4096)], flood: true },
     Workload { name: "slow", backends: &[Auto], uses: &[poll(1, 64), poll(2, 64)], flood: true },
 ];
@@ -137,36 +156,46 @@ impl Case {
         all
     }
 
+    fn has_ring(&self) -> bool {
+        self.backend == Uring && self.way.threads > 0 || self.workload.name == "slow"
+    }
+
+    /// Whether it is chance if there are such calls: whether anybody sleeps; and whether a worker was left something by a
+    /// ring, and came to it, before the queue was cancelled.
+    fn is_chance(&self) -> bool {
+        match self.kind {
+            Futex => true,
+            Getdents | Statx | Fstatat => self.has_ring() && ["cancel", "destroy"].contains(&self.workload.name),
+            _ => false,
+        }
+    }
+
     /// Whether there are such calls at all.
     fn is_possible(&self) -> bool {
-        let rings = self.backend == Uring && self.way.threads > 0 || self.workload.name == "slow";
+        let has_ring = self.has_ring();
+        // Where the caller helps, little may be left for the ring.
+        let uses_ring = has_ring && self.way.pop != Pop::Help;
         match self.kind {
             Memory | Other | Any => true,
             Thread | Futex => self.way.threads > 0,
-            Mmap | Setup | Enter | Register => rings,
+            Setup => has_ring,
+            Mmap | Enter | Register => uses_ring,
             // A flood has no more kinds of completions, only more of them.
-            Completion => rings && !self.workload.flood,
+            Completion => uses_ring && !self.workload.flood,
             // A ring opens directories.
-            Openat => !self.workload.flood && !rings,
+            Openat => !self.workload.flood && !has_ring,
             Getdents => !self.workload.flood,
             // A ring asks about everything that has a path.
             Statx => !self.workload.flood || self.backend == Auto,
             // And about nothing where there is no statx().
             Fstatat => !self.workload.flood,
-            Close => rings || !self.workload.flood,
+            Close => has_ring || !self.workload.flood,
         }
     }
 
     fn arguments(&self) -> [String; 6] {
-        let Use { threads, depth, block } = self.way;
-        [
-            name(self.kind),
-            name(self.mode),
-            self.workload.name.into(),
-            threads.to_string(),
-            depth.to_string(),
-            if block { "block" } else { "poll" }.into(),
-        ]
+        let Use { threads, depth, pop } = self.way;
+        [name(self.kind), name(self.mode), self.workload.name.into(), threads.to_string(), depth.to_string(), name(pop)]
     }
 
     fn title(&self) -> String {
@@ -196,8 +225,7 @@ impl Case {
                 let mut sums = SUMS.lock().unwrap();
                 let sum = sums.entry(self.kind).or_default();
                 *sum = Sum { cases: sum.cases + 1, runs: sum.runs + runs, faults: sum.faults + faults };
-                // Whether anybody sleeps is chance.
-                if faults == 0 && self.kind != Futex {
+                if faults == 0 && !self.is_chance() {
                     return Err("nothing could be made to fail".into());
                 }
                 Ok(Completion::Completed)

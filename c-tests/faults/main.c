@@ -1,8 +1,9 @@
-// faults KIND once|on WORKLOAD THREADS DEPTH block|poll
-// faults any random WORKLOAD THREADS DEPTH block|poll
+// faults KIND once|on WORKLOAD THREADS DEPTH block|poll|help
+// faults any random WORKLOAD THREADS DEPTH block|poll|help
 //
 // Runs a workload again and again, each time in a child of its own, in which the N-th call of one kind fails, for N from 1 on, and
-// for each error that such a call may have. It ends with the first N that was not reached: then nothing failed.
+// for each error that such a call may have. It ends with the first N that was not reached: then nothing failed. Responses
+// are popped by calls that block, or do not; or block and help, as IOQ_CALLER_RUNS allows.
 //
 // In every run each request that was accepted must come back once, with the right result or the very error that was
 // injected into a call for it; and no memory, mapping, descriptor or thread may stay behind.
@@ -114,7 +115,13 @@ int main(int argc, char *argv[]) {
         ++workload;
         CHECK(workload->name);
     }
-    use = (struct use){number(argv[4]), number(argv[5]), strcmp(argv[6], "block") == 0};
+    use = (struct use){
+        .threads = number(argv[4]),
+        .depth = number(argv[5]),
+        .block = strcmp(argv[6], "poll") != 0,
+        .flags = strcmp(argv[6], "help") == 0 ? IOQ_CALLER_RUNS : 0,
+        .inflight = workload->inflight,
+    };
 
     if (fault.mode != RANDOM && fault.kind == COMPLETION && !completions_can_fail()) {
         skip("this kernel cannot make a ring's operations fail (Linux 6.10 can)");

@@ -13,7 +13,7 @@
 // IORING_NOP_INJECT_RESULT of Linux 6.10, which not every <linux/io_uring.h> has.
 enum { INJECT_RESULT = 1 };
 
-// The rings, by their descriptors. Each is used by one thread.
+// The rings, by the descriptors that they were made with. Each is used by one thread.
 static struct {
     struct io_uring_params params;
     char *queue;
@@ -53,37 +53,22 @@ int ring_entered(const long arg[]) {
     return arg[3] & IORING_ENTER_REGISTERED_RING ? registered_fd : (int)arg[0];
 }
 
-// Whether a ring may mean by this that it is not allowed or not able to do such a thing. The library finds out.
+// Whether a ring may mean by this that it is not allowed or not able to do such a thing. Plain calls do it then.
 static bool may_be_refusal(int error) {
     return error == EACCES || error == EOPNOTSUPP;
 }
 
-// Whether this is what became of the kernel's thread that ran it. The library does it again.
+// Whether this is what became of the kernel's thread that ran it. Plain calls do that as well.
 static bool is_disturbance(int error) {
     return error == ECANCELED || error == EINTR;
 }
 
-// A ring that refuses one close refuses all. If only one fails, then those are the file's last words, which may be any error,
-// and it is closed.
-static bool is_closed(int error) {
-    return error != ECANCELED && (!may_be_refusal(error) || injected()->mode != ON);
-}
-
 static void inject_into(struct io_uring_sqe *sqe) {
-    bool closes = sqe->opcode == IORING_OP_CLOSE;
-    if (!closes && sqe->opcode != IORING_OP_OPENAT && sqe->opcode != IORING_OP_STATX) {
-        return;
-    }
-    // With such a close the library tries what the ring answers to it.
-    bool is_trial = closes && sqe->fd < 0;
-    int error = is_trial && injected()->mode != ON ? 0 : next_error(COMPLETION);
+    int error = next_error(COMPLETION);
     if (!error) {
         return;
     }
-    if (closes && !is_trial && is_closed(error)) {
-        CHECK_EQ(close(sqe->fd), 0);
-        note(CLOSING, (uintptr_t)sqe->fd, error);
-    } else if (!closes && !may_be_refusal(error) && !is_disturbance(error)) {
+    if (!may_be_refusal(error) && !is_disturbance(error)) {
         note(sqe->opcode == IORING_OP_OPENAT ? OPENING : ASKING, (uintptr_t)sqe->addr, error);
     }
     uint64_t user_data = sqe->user_data;

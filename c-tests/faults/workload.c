@@ -20,12 +20,26 @@ static struct {
 
 typedef bool submit_fn(struct ioq *ioq, struct request *req, size_t i);
 
+static struct ioq *new_queue(const struct use *use) {
+    if (use->flags == 0 && use->inflight == 0) {
+        return ioq_create(use->depth, use->threads);
+    }
+    struct ioq_options options = {
+        .size = sizeof(options),
+        .depth = use->depth,
+        .nthreads = use->threads,
+        .flags = use->flags,
+        .inflight = use->inflight,
+    };
+    return ioq_create_with(&options);
+}
+
 // Creates the queue. If there is none then for the fault, which it names.
 static bool begin(const struct use *use) {
     unsigned long before = injected_here();
     errno = 0;
     run.use = use;
-    run.ioq = ioq_create(use->depth, use->threads);
+    run.ioq = new_queue(use);
     run.cancelled = false;
     if (run.ioq) {
         CHECK_EQ(ioq_capacity(run.ioq), use->depth);
@@ -86,12 +100,39 @@ static bool pop(bool block) {
     return true;
 }
 
+static bool has_worker(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks);
+    bool found = false;
+    for (struct dirent *de; (de = readdir(tasks));) {
+        char path[NAME_MAX + 32], name[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", de->d_name);
+        FILE *file = fopen(path, "r");
+        if (file) {
+            found |= fgets(name, sizeof(name), file) && strcmp(name, "ioq-0\n") == 0;
+            fclose(file);
+        }
+    }
+    closedir(tasks);
+    return found;
+}
+
+// Whether no worker can be started for good. Then nothing runs but in a pop that blocks.
+static bool is_deserted(void) {
+    const struct fault *fault = injected();
+    return fault->mode == ON && (fault->kind == MEMORY || fault->kind == THREAD) && !has_worker();
+}
+
 // Pops until so many are left in flight.
 static void pop_down_to(size_t left) {
     while (run.in_flight > left) {
         if (!pop(run.use->block)) {
             CHECK(!run.use->block);
-            sched_yield();
+            if (is_deserted()) {
+                CHECK(pop(true));
+            } else {
+                sched_yield();
+            }
         }
     }
 }
@@ -127,7 +168,7 @@ static void mixture(const struct use *use) {
     }
 }
 
-// So many that rings are used to the full.
+// So many that the ring is used to the full.
 static void flood(const struct use *use) {
     if (begin(use)) {
         flow(submit_stat, 300);
@@ -135,7 +176,7 @@ static void flood(const struct use *use) {
     }
 }
 
-// Such that a worker who may choose goes through its ring.
+// Such that they go through the ring where nobody has chosen.
 static void slow(const struct use *use) {
     if (begin(use)) {
         flow(submit_stat, 100);
@@ -192,13 +233,13 @@ static void cycles(const struct use *use) {
 }
 
 const struct workload workloads[] = {
-    {"mixture", mixture, 0},
-    {"cancel", cancel, 0},
-    {"destroy", destroy, 0},
-    {"cycles", cycles, 0},
-    {"flood", flood, 0},
-    {"slow", slow, 100},
-    {NULL, NULL, 0},
+    {"mixture", mixture, 0, 0},
+    {"cancel", cancel, 0, 0},
+    {"destroy", destroy, 0, 0},
+    {"cycles", cycles, 0, 0},
+    {"flood", flood, 0, 6},
+    {"slow", slow, 100, 0},
+    {NULL, NULL, 0, 0},
 };
 
 void check_rings_used(void) {

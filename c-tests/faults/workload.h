@@ -9,6 +9,9 @@
 struct use {
     size_t threads, depth;
     bool block;
+    // The options that only ioq_create_with() has, or 0.
+    unsigned flags;
+    size_t inflight;
 };
 
 struct workload {
@@ -16,6 +19,8 @@ struct workload {
     void (*run)(const struct use *use);
     // How many microseconds a plain stat takes at least.
     unsigned delay;
+    // How many requests may be in flight in the ring, or 0.
+    size_t inflight;
 };
 
 // Up to one without a name.

@@ -193,6 +193,21 @@ static int enter_error(long arg[6]) {
     return next_error(ENTER);
 }
 
+static int register_error(long arg[6]) {
+    int error = next_error(REGISTER);
+    if (error == EBADF) {
+        if (arg[1] != IORING_REGISTER_RING_FDS && arg[1] != IORING_REGISTER_ENABLE_RINGS) {
+            // It cannot be told any more from one that is closed a moment later.
+            return EINVAL;
+        }
+        // Somebody else has closed it, and it is not the library's to close any more.
+        if (fd_is_ring((int)arg[0])) {
+            CHECK_EQ(close((int)arg[0]), 0);
+        }
+    }
+    return error;
+}
+
 static long do_syscall(long number, ...) {
     long arg[6];
     va_list args;
@@ -222,7 +237,7 @@ static long do_syscall(long number, ...) {
         }
         break;
     case SYS_io_uring_register:
-        error = next_error(REGISTER);
+        error = register_error(arg);
         break;
     case SYS_getdents64:
         error = next_error(GETDENTS);
