@@ -73,6 +73,24 @@ pub const BFS_STAT_ALL: c_uint = (1 << 15) - 1;
 
 pub const BFS_UNKNOWN: c_int = 0;
 
+pub const IOQ_CALLER_RUNS: c_uint = 1;
+
+pub const IOQ_BACKEND_DEFAULT: c_uint = 0;
+pub const IOQ_BACKEND_AUTO: c_uint = 1;
+pub const IOQ_BACKEND_URING: c_uint = 2;
+pub const IOQ_BACKEND_SYNC: c_uint = 3;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ioq_options {
+    pub size: usize,
+    pub depth: usize,
+    pub nthreads: usize,
+    pub backend: c_uint,
+    pub flags: c_uint,
+    pub inflight: usize,
+}
+
 #[repr(C, align(64))]
 pub struct ioq_ent {
     pub op: c_uint,
@@ -126,10 +144,11 @@ pub fn set_errno(value: c_int) {
     unsafe { *libc::__errno_location() = value };
 }
 
-const _: () = assert!(size_of::<bfs_stat>() == 144 && size_of::<ioq_ent>() == 64);
+const _: () = assert!(size_of::<bfs_stat>() == 144 && size_of::<ioq_ent>() == 64 && size_of::<ioq_options>() == 40);
 
 unsafe extern "C" {
     pub fn ioq_create(depth: usize, nthreads: usize) -> *mut ioq;
+    pub fn ioq_create_with(options: *const ioq_options) -> *mut ioq;
     pub fn ioq_capacity(ioq: *const ioq) -> usize;
     pub fn ioq_nop(ioq: *mut ioq, kind: c_uint, ptr: *mut c_void) -> c_int;
     pub fn ioq_close(ioq: *mut ioq, fd: c_int, ptr: *mut c_void) -> c_int;

@@ -1,15 +1,102 @@
 //! What the fuzzer's bytes mean: a sequence of calls, with arguments from the kind to the hostile.
 
+use crate::abi::*;
 use arbitrary::Arbitrary;
 use libc::c_int;
 
 /// A queue is made first, and then anything may happen.
 #[derive(Arbitrary, Debug)]
 pub struct Input {
+    pub make: Make,
+    pub steps: Vec<Step>,
+}
+
+/// How to make a queue.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Make {
     pub backend: Backend,
     pub depth: Depth,
     pub threads: Threads,
-    pub steps: Vec<Step>,
+    /// With `ioq_create_with()`, or without.
+    pub options: Option<Options>,
+}
+
+/// What `struct ioq_options` has beside.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Options {
+    pub size: Size,
+    pub backend: Choice,
+    pub flags: QueueFlags,
+    pub inflight: Inflight,
+}
+
+/// Which part of the structure there is, or what a later header may have added to it.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Size {
+    Right,
+    Null,
+    Less(u8),
+    /// So many bytes more, of which the last has this value.
+    More {
+        count: u8,
+        last: u8,
+    },
+}
+
+/// The program's choice of a backend.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Choice {
+    Default,
+    Auto,
+    Uring,
+    Sync,
+    Any(u32),
+}
+
+impl Choice {
+    pub fn value(self) -> u32 {
+        match self {
+            Choice::Default => IOQ_BACKEND_DEFAULT,
+            Choice::Auto => IOQ_BACKEND_AUTO,
+            Choice::Uring => IOQ_BACKEND_URING,
+            Choice::Sync => IOQ_BACKEND_SYNC,
+            Choice::Any(backend) => backend,
+        }
+    }
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum QueueFlags {
+    None,
+    CallerRuns,
+    Any(u32),
+}
+
+impl QueueFlags {
+    pub fn value(self) -> u32 {
+        match self {
+            QueueFlags::None => 0,
+            QueueFlags::CallerRuns => IOQ_CALLER_RUNS,
+            QueueFlags::Any(flags) => flags,
+        }
+    }
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Inflight {
+    Default,
+    Few(u8),
+    Any(usize),
+}
+
+impl Inflight {
+    pub fn value(self) -> usize {
+        match self {
+            Inflight::Default => 0,
+            Inflight::Few(n) => n.into(),
+            Inflight::Any(n) => n,
+        }
+    }
 }
 
 /// The value of `IOQ_BACKEND`.
@@ -104,9 +191,7 @@ impl Dir {
 pub enum Step {
     Create {
         queue: Queue,
-        backend: Backend,
-        depth: Depth,
-        threads: Threads,
+        make: Make,
     },
     Nop {
         queue: Queue,

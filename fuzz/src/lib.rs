@@ -5,7 +5,8 @@
 //!
 //! - every accepted request comes back exactly once, as it was submitted, with the answer that the kernel gives to the
 //!   same question (`files`), or is gone with its queue; and what came back does not change any more;
-//! - capacities and counts agree with the calls so far, and what was cancelled did not run (`queue`);
+//! - capacities and counts agree with the calls so far, what was cancelled did not run, and the calling thread runs nothing
+//!   that it must not (`queue`);
 //! - directories are open exactly when they should be, and list what is there, in order (`dirs`);
 //! - a descriptor that was given away is closed once; one that was not is open; and none is left at the end, nor a thread;
 //! - nothing crashes, hangs, or touches memory that is not its own, which AddressSanitizer tells.
@@ -16,6 +17,7 @@ mod abi;
 mod dirs;
 mod files;
 mod input;
+mod make;
 mod queue;
 
 pub use input::Input;
@@ -37,7 +39,7 @@ pub fn run(input: &Input) {
         queues: [const { None }; QUEUES],
         world: World { dirs: Dirs::new(), numbers: Numbers::default(), given: vec![], left: vec![], requests: 0 },
     };
-    run.queues[0] = Queue::create(input.backend, input.depth, input.threads);
+    run.queues[0] = Queue::create(&input.make);
     for step in &input.steps {
         run.step(step);
         run.queues.iter_mut().flatten().for_each(Queue::check);
@@ -65,9 +67,9 @@ impl Run {
 
     fn step(&mut self, step: &Step) {
         match *step {
-            Step::Create { queue, backend, depth, threads } => {
+            Step::Create { queue, ref make } => {
                 if self.queues.get(queue.index()).is_some_and(Option::is_none) {
-                    self.queues[queue.index()] = Queue::create(backend, depth, threads);
+                    self.queues[queue.index()] = Queue::create(make);
                 }
             }
             Step::Nop { queue, kind, count } => self.nop(queue, kind, count),

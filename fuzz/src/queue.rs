@@ -3,11 +3,11 @@
 use crate::abi::*;
 use crate::dirs::{Dirs, Listing, State};
 use crate::files::{self, Numbers};
-use crate::input::{Backend, Depth, Threads};
+use crate::input::{Backend, Make};
+use crate::make;
 use libc::{c_char, c_int, c_uint, c_void};
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
-use std::env;
 use std::ffi::CString;
 use std::ptr;
 use std::thread::{self, JoinHandle};
@@ -121,12 +121,16 @@ pub struct Queue {
     depth: usize,
     threads: usize,
     backend: Backend,
+    /// Whether the program asked for it.
+    caller_runs: bool,
     /// Requests that did not come back yet, by what they were given as `ptr`.
     out: HashMap<usize, Request>,
     held: Vec<Held>,
     cancelled: Cancelled,
     accepted: u64,
     popped: u64,
+    /// How many of those that were accepted wait for nothing.
+    nops: u64,
     /// How many requests may still come back though not cancelled, if that is known.
     ran: Option<u64>,
     counts: ioq_counts,
@@ -134,40 +138,21 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Makes a queue, or checks that it rightly could not be made.
-    pub fn create(backend: Backend, depth: Depth, threads: Threads) -> Option<Self> {
-        let name = match backend {
-            Backend::Auto => "auto",
-            Backend::Uring => "uring",
-            Backend::Sync => "sync",
-            Backend::Unknown => "unknown",
-        };
-        // SAFETY: no other thread of this process reads the environment: workers do not.
-        unsafe { env::set_var("IOQ_BACKEND", name) };
-        // SAFETY: always safe.
-        let ioq = unsafe { ioq_create(depth.value(), threads.value()) };
-        let error = errno();
-        let absurd = matches!(depth, Depth::Absurd(_)) || matches!(threads, Threads::Absurd(_));
-        if depth.value() == 0 || matches!(backend, Backend::Unknown) {
-            assert!(ioq.is_null());
-            assert_eq!(error, libc::EINVAL);
-        } else if absurd {
-            assert!(ioq.is_null());
-            assert!(error == libc::ENOMEM || matches!(backend, Backend::Uring) && threads.value() > 0, "{error}");
-        } else if ioq.is_null() {
-            // Only where there is no io_uring to be had.
-            assert!(matches!(backend, Backend::Uring) && threads.value() > 0, "{error}");
-        }
+    /// Makes a queue, unless there rightly is none.
+    pub fn create(make: &Make) -> Option<Self> {
+        let ioq = make::queue(make);
         (!ioq.is_null()).then(|| Self {
             ioq,
-            depth: depth.value(),
-            threads: threads.value(),
-            backend,
+            depth: make.depth.value(),
+            threads: make.threads.value(),
+            backend: make::backend(make),
+            caller_runs: make::flags(make) & IOQ_CALLER_RUNS != 0,
             out: HashMap::new(),
             held: vec![],
             cancelled: Cancelled::No,
             accepted: 0,
             popped: 0,
+            nops: 0,
             ran: None,
             counts: ioq_counts::default(),
             canceller: None,
@@ -198,6 +183,7 @@ impl Queue {
         if ret == 0 {
             assert!(valid && !full && cancelled != Cancelled::Yes);
             self.accepted += 1;
+            self.nops += u64::from(matches!(request.kind, Kind::Nop { .. }));
             assert!(self.out.insert(id, request).is_none());
             return None;
         }
@@ -218,14 +204,14 @@ impl Queue {
 
     /// Pops, and checks what comes. Returns whether anything did.
     pub fn pop(&mut self, block: bool, world: &mut World) -> bool {
-        let ran = self.count();
+        self.count();
+        let ran = self.counts.caller;
         set_errno(libc::EXDEV);
         // SAFETY: a live queue, used by this thread.
         let ent = unsafe { ioq_pop(self.ioq, block) };
         assert_eq!(errno(), libc::EXDEV);
-        if self.threads == 0 && !block && self.cancelled == Cancelled::No {
-            assert_eq!(self.count(), ran, "run by a pop that does not block");
-        }
+        self.count();
+        assert!(block || self.counts.caller == ran, "run by a pop that does not block");
         // SAFETY: popped, so ours.
         let Some(response) = (unsafe { ent.as_ref() }) else {
             assert!(!block || self.out.is_empty(), "{} requests never came back", self.out.len());
@@ -253,7 +239,7 @@ impl Queue {
 
     /// The same without waiting. Without workers, nothing comes of that.
     pub fn poll(&mut self, world: &mut World) {
-        if self.threads == 0 && self.cancelled != Cancelled::Yes {
+        if self.threads == 0 {
             return;
         }
         files::await_that("a response that never comes", || {
@@ -320,6 +306,8 @@ impl Queue {
         assert!(sum >= self.popped, "{counts:?} of {}", self.popped);
         if self.threads == 0 {
             assert_eq!(sum, counts.caller);
+        } else if !self.caller_runs {
+            assert!(counts.caller <= self.nops, "{counts:?}, with {} no-ops", self.nops);
         }
         if let Backend::Sync = self.backend {
             assert_eq!(counts.ring, 0);
