@@ -184,6 +184,18 @@ static void cancelled(void) {
     ioq_destroy(ioq);
 }
 
+// No ring that was made and closed in this thread comes back to it as a signal would.
+static void nothing_is_interrupted(void) {
+    for (size_t i = 0; i < rounds(50); ++i) {
+        struct ioq *ioq = create(8, 1);
+        CHECK_EQ(poll(NULL, 0, 2), 0);
+        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, NULL), 0);
+        ioq_free(ioq, ioq_pop(ioq, true));
+        ioq_destroy(ioq);
+        CHECK_EQ(poll(NULL, 0, 2), 0);
+    }
+}
+
 static uint64_t processor_time(void) {
     struct timespec time;
     CHECK_EQ(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time), 0);
@@ -221,6 +233,7 @@ int main(void) {
     RUN(edges);
     RUN(one_hangs);
     RUN(cancelled);
+    RUN(nothing_is_interrupted);
     RUN(idle);
     remove_temp_dir(root, root_fd);
     free(buf);

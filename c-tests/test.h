@@ -138,15 +138,11 @@ static inline size_t ring_fds(void) {
     return count;
 }
 
-// 0 if this process may set up an io_uring, or the reason why not.
+// 0 if this process may set up an io_uring, or the reason why not. (None is: one without entries is an error of its own.)
 static inline int ring_errno(void) {
     uint32_t params[30] = {0}; // struct io_uring_params
-    long fd = syscall(SYS_io_uring_setup, 2, params);
-    if (fd < 0) {
-        return errno;
-    }
-    close((int)fd);
-    return 0;
+    CHECK(syscall(SYS_io_uring_setup, 0, params) < 0);
+    return errno == EINVAL ? 0 : errno;
 }
 
 // 0 if this process may use its rings, or the reason why not. (No ring is given; one that is would be another error.)

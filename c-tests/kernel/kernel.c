@@ -63,11 +63,11 @@ static struct ring *make_ring(unsigned int entries, unsigned int flags, int *fd)
     return ring;
 }
 
-// Rings are made by ioq_create(), to see whether they can be had, and by the driver.
-static void check_maker(void) {
+// Rings are made by the driver. ioq_create() asks for one without entries, to see whether they can be had.
+static void check_maker(unsigned int entries) {
     char name[16] = "";
     prctl(PR_GET_NAME, name);
-    if (gettid() != getpid() && strcmp(name, "ioq-ring") != 0) {
+    if (entries > 0 && strcmp(name, "ioq-ring") != 0) {
         VIOLATED("a ring is made by thread %s", name);
     }
 }
@@ -75,7 +75,7 @@ static void check_maker(void) {
 static int setup(unsigned int entries, struct io_uring_params *params) {
     unsigned int call = (unsigned int)counts.setups++, most = script.entries ? script.entries : ENTRIES;
     int error = rule(KERNEL_SETUP_FAILS, NULL, call, 0, 0), fd;
-    check_maker();
+    check_maker(entries);
     if (params->flags & ~(unsigned int)KNOWN_FLAGS) {
         VIOLATED("setup flags %#x, of which this kernel does not know all", params->flags);
     } else if (error) {
@@ -395,7 +395,8 @@ static int call_enter(const long args[6]) {
     bool by_registration = flags & IORING_ENTER_REGISTERED_RING, waits = flags & IORING_ENTER_GETEVENTS;
     struct ring *ring = by_registration ? registered_ring((unsigned int)args[0]) : ring_of((int)args[0]);
     if (!ring) {
-        return -EBADF;
+        // Flags are looked at before descriptors.
+        return flags & IORING_ENTER_EXT_ARG && !(features() & IORING_FEAT_EXT_ARG) ? -EINVAL : -EBADF;
     }
     check_entry(ring, by_registration, (int)args[0]);
     if (waits) {

@@ -18,8 +18,8 @@
 //     };
 //     kernel_start(&script);
 //
-// With IOQ_BACKEND=uring, ioq_create() makes a ring to see whether it can and closes it again: that is the first setup
-// and the first ring. The queue's own comes later.
+// With IOQ_BACKEND=uring, ioq_create() asks for a ring without entries, to see whether there are any: that is the first
+// setup. The ring comes later.
 //
 // Time is the script's as well. A wait with a limit ends by that limit only if all that is in flight is held, and then at
 // once, or nearly. So what the library does because a ring is slow does not depend on the machine.

@@ -139,6 +139,8 @@ static inline void load_submit(struct load_run *run) {
     case IOQ_STAT:
         load_submit_stat(run, req);
         break;
+    default:
+        CHECK(!"one of the five");
     }
     req->handle = ioq_last(run->ioq);
 }

@@ -33,8 +33,8 @@ use std::ptr::{self, NonNull};
 ///
 /// - `EINVAL`: `depth` is 0, or `IOQ_BACKEND` has an unknown value.
 /// - `ENOMEM`: no memory, or `depth` or `nthreads` is larger than any memory could be.
-/// - with `IOQ_BACKEND=uring` and at least one thread, whatever `io_uring_setup(2)` failed with, such as `ENOSYS`,
-///   `EPERM` or `EMFILE`; also `ENOSYS` before Linux 5.11.
+/// - with `IOQ_BACKEND=uring` and at least one thread, why there is no io_uring (`io_uring_setup(2)`), such as `ENOSYS` or
+///   `EPERM`; also `ENOSYS` before Linux 5.11. What a ring takes, such as memory, is not asked for yet.
 ///
 /// # Time
 ///

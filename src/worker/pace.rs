@@ -282,7 +282,10 @@ mod tests {
         assert_eq!(pace.refuse(IOQ_STAT), Nothing);
         measured(&pace, IOQ_STAT, SLOW);
         assert!(!pace.suits_ring(IOQ_STAT) && pace.suits_ring(IOQ_OPENDIR));
-        assert_eq!(pace.refuse(IOQ_OPENDIR), RingOff);
+        let others = ops::ALL.into_iter().filter(|&op| pace.suits_ring(op));
+        let changes: Vec<_> = others.map(|op| pace.refuse(op)).collect();
+        assert_eq!(changes.iter().filter(|&change| *change == RingOff).count(), 1);
+        assert!(!pace.wants_ring());
     }
 
     #[test]

@@ -38,6 +38,13 @@ mod setup {
 const FEAT_SINGLE_MMAP: u32 = 1 << 0;
 const FEAT_EXT_ARG: u32 = 1 << 8;
 
+/// `IORING_ENTER_*` flags.
+mod enter {
+    pub const GETEVENTS: u32 = 1 << 0;
+    pub const EXT_ARG: u32 = 1 << 3;
+    pub const REGISTERED_RING: u32 = 1 << 4;
+}
+
 /// `IORING_REGISTER_*` operations.
 mod register {
     pub const ENABLE_RINGS: u32 = 12;
@@ -183,9 +190,20 @@ fn check_features(params: &Params) -> Result<(), Errno> {
     if params.features & needed == needed { Ok(()) } else { Err(Errno(libc::ENOSYS)) }
 }
 
-/// Whether a ring can be had.
+/// Whether there are rings that the library can use, as far as can be told without making one: when a ring goes, the
+/// kernel interrupts the thread that has made it, as a signal would, and that is here the program's.
 pub fn check_available() -> Result<(), Errno> {
-    make(1, |_, params| check_features(&params))
+    // One without entries cannot be had, and that is said after everything else. The same goes for waits in no ring.
+    match io_uring_setup(0, &mut Params::default()) {
+        Err(Errno(libc::EINVAL)) => {}
+        result => return result.map(drop),
+    }
+    // SAFETY: there is no such descriptor, so nothing is waited for.
+    let ret = unsafe { libc::syscall(libc::SYS_io_uring_enter, -1, 0, 0, enter::EXT_ARG, ptr::null::<c_void>(), 0) };
+    match Errno::last() {
+        Errno(libc::EINVAL) if ret < 0 => Err(Errno(libc::ENOSYS)),
+        _ => Ok(()),
+    }
 }
 
 /// A ring of this thread's.
@@ -344,17 +362,14 @@ impl Uring {
             min_wait: u32,
             time: u64,
         }
-        const GETEVENTS: c_uint = 1 << 0;
-        const EXT_ARG: c_uint = 1 << 3;
-        const REGISTERED_RING: c_uint = 1 << 4;
         let (ring, by) = match &self.by {
-            By::Registered(index) => (*index, REGISTERED_RING),
+            By::Registered(index) => (*index, enter::REGISTERED_RING),
             By::Descriptor(fd) => (fd.as_raw_fd() as c_uint, 0),
         };
         // The kernel's own, of 64 bits on every machine.
         let time = [limit.as_secs() as i64, limit.subsec_nanos().into()];
         let arg = Arg { sigmask: 0, sigmask_size: 0, min_wait: 0, time: time.as_ptr().addr() as u64 };
-        let flags = by | if completions > 0 { GETEVENTS | EXT_ARG } else { 0 };
+        let flags = by | if completions > 0 { enter::GETEVENTS | enter::EXT_ARG } else { 0 };
         let (arg, size) = if completions > 0 { (&raw const arg, size_of::<Arg>()) } else { (ptr::null(), 0) };
         // SAFETY: no signal mask is passed, and the time is there until the call returns. The submissions are as `push`
         // was promised.
