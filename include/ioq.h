@@ -81,6 +81,8 @@ enum ioq_op {
     IOQ_CALL = 5,
     /** ioq_statx(). */
     IOQ_STATX = 6,
+    /** ioq_list(). */
+    IOQ_LIST = 7,
 };
 
 /** How much work an ioq_nop() does. */
@@ -117,6 +119,20 @@ enum ioq_backend {
     IOQ_BACKEND_URING = 2,
     /** Plain system calls alone. */
     IOQ_BACKEND_SYNC = 3,
+};
+
+/** Flags of ioq_list(). */
+enum ioq_list_flags {
+    /** Stat each entry. Symbolic links are not followed, and automounts not triggered. */
+    IOQ_LIST_STAT = (1 << 0),
+    /** Sort the entries by name, byte by byte, as strcmp() does. */
+    IOQ_LIST_SORT_NAME = (1 << 1),
+    /** Sort the entries by inode number. On many disks that is the order in which they are found, so they are statted in it. */
+    IOQ_LIST_SORT_INODE = (1 << 2),
+    /** If the path's last component is a symbolic link, fail with ENOTDIR. */
+    IOQ_LIST_NOFOLLOW = (1 << 3),
+    /** Keep the directory's descriptor open, in the list's fd. */
+    IOQ_LIST_FD = (1 << 4),
 };
 
 /**
@@ -217,6 +233,58 @@ struct ioq_statx {
     unsigned int mask;
 };
 
+/** An entry of a directory. */
+struct ioq_list_ent {
+    /** The inode number, as the directory has it: of a mount point, that is the one of the directory below the mount. */
+    uint64_t ino;
+    /**
+     * The name, without the directory. It may be longer than NAME_MAX: some file systems have names of 255 characters, of
+     * several bytes each.
+     */
+    const char *name;
+    /**
+     * What statx(2) filled in, or NULL if it failed, or was not asked for. Where statx(2) is refused, what
+     * fstatat(2) knows; stx_mask tells.
+     */
+    const struct statx *stat;
+    /** The errno of the stat, or 0. */
+    int error;
+    /**
+     * The type, DT_REG and the like of <dirent.h>. DT_UNKNOWN if the directory does not tell and there is no stat
+     * that does.
+     */
+    unsigned char type;
+};
+
+/** A whole directory. Everything in it is in one piece of memory, and stays where it is until ioq_list_free(). */
+struct ioq_list {
+    /** The entries, without "." and "..": in the order of the directory, unless a flag says otherwise. */
+    const struct ioq_list_ent *ents;
+    /** How many there are. */
+    size_t count;
+    /** 0, or the errno of the read that broke off after some entries, which are here. */
+    int error;
+    /**
+     * With IOQ_LIST_FD, a descriptor of the directory, which is close-on-exec and now the program's to close.
+     * Otherwise -1.
+     */
+    int fd;
+};
+
+/** Arguments of ioq_list(). */
+struct ioq_list_args {
+    /** The path, or NULL for dfd itself. */
+    const char *path;
+    /** Where the list is when the result is 0. */
+    struct ioq_list **list;
+    /** The base file descriptor. */
+    int dfd;
+    /** enum ioq_list_flags. */
+    unsigned int flags;
+    /** What each entry's statx(2) is asked for. */
+    unsigned int mask;
+};
+
 /**
  * A request on its way to a worker, and the response on its way back.
  *
@@ -245,6 +313,8 @@ struct ioq_ent {
         struct ioq_call call;
         /** Arguments of ioq_statx(). */
         struct ioq_statx statx;
+        /** Arguments of ioq_list(). */
+        struct ioq_list_args list;
     };
 };
 
@@ -673,6 +743,48 @@ int ioq_call(struct ioq *ioq, int (*fn)(void *arg), void *arg, void *ptr);
  */
 int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned int mask, struct statx *buf, void *ptr);
 
+/**
+ * List a whole directory, and stat its entries.
+ *
+ * This is what open(2), readdir(3) and a statx(2) for each entry would find, in one request. Where files are at hand,
+ * one worker does all of it. Where stats have to wait for something, they go through the ring, or to other workers, many
+ * at once. No bfs_* function is called.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped; NULL lists dfd itself, from its start, by another
+ *   descriptor. The caller's is neither moved nor closed. The directory is opened as "." there, which takes the permission
+ *   to search it.
+ * - flags: enum ioq_list_flags, or 0.
+ * - mask: with IOQ_LIST_STAT, what statx(2) is asked for, such as STATX_BASIC_STATS.
+ * - list: where to put the list. Set to NULL by this call, and to be left alone then until the entry is popped.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if list is NULL, flags has unknown bits or both ways to
+ * sort, or mask has STATX__RESERVED.
+ *
+ * If the entry's result is 0, *list is the program's, to be freed with ioq_list_free(). Otherwise it is NULL, and the
+ * result the negated errno of what failed to open or read the directory, -ENOMEM, or, if the list was cancelled before
+ * it was complete, -EINTR or -ECANCELED; see ioq_cancel(), ioq_cancel_one() and ioq_opendir(). An entry that cannot be statted says so itself. A directory
+ * that is removed meanwhile ends there.
+ *
+ * Time:
+ * A list counts as many requests as it has stats: where ioq_create() promises something as long as some requests hang and
+ * more workers were asked for than those are, each stat that hangs is one of them. The list itself comes back when all of
+ * its stats have.
+ */
+int ioq_list(struct ioq *ioq, int dfd, const char *path, unsigned int flags, unsigned int mask, struct ioq_list **list, void *ptr);
+
+/**
+ * Free a list, with all that it points to. Ignored if list is NULL.
+ *
+ * Its fd stays open. Any thread may do this, at any time: a list that was popped has nothing to do with its queue any
+ * more, which may be destroyed.
+ */
+void ioq_list_free(struct ioq_list *list);
+
 static_assert(sizeof(enum ioq_op) == 4, "ABI");
 static_assert(sizeof(enum ioq_nop_type) == 4, "ABI");
 static_assert(sizeof(struct ioq_ent) == 64, "ABI");
@@ -695,6 +807,10 @@ static_assert(offsetof(struct ioq_statx, buf) == sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_statx, dfd) == 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_statx, flags) == 2 * sizeof(void *) + 4, "ABI");
 static_assert(offsetof(struct ioq_statx, mask) == 2 * sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_list_args, list) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list_args, dfd) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list_args, flags) == 2 * sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_list_args, mask) == 2 * sizeof(void *) + 8, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 6 * sizeof(void *) + 8, "ABI");
@@ -703,6 +819,16 @@ static_assert(sizeof(struct ioq_info) == 8 * sizeof(void *) + 16, "ABI");
 static_assert(offsetof(struct ioq_info, oldest) == 8 * sizeof(void *) + 8, "ABI");
 static_assert(sizeof(struct ioq_counts) == 24, "ABI");
 static_assert(offsetof(struct ioq_counts, caller) == 16, "ABI");
+static_assert(sizeof(enum ioq_list_flags) == 4, "ABI");
+static_assert(offsetof(struct ioq_list_ent, name) == 8, "ABI");
+static_assert(offsetof(struct ioq_list_ent, stat) == 8 + sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list_ent, error) == 8 + 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list_ent, type) == 12 + 2 * sizeof(void *), "ABI");
+static_assert(sizeof(struct ioq_list_ent) == 16 + 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list, count) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list, error) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_list, fd) == 2 * sizeof(void *) + 4, "ABI");
+static_assert(sizeof(struct ioq_list) == 2 * sizeof(void *) + 8, "ABI");
 
 #ifdef __cplusplus
 }

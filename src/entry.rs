@@ -9,6 +9,7 @@
 
 #![allow(non_camel_case_types)]
 
+use crate::abi::list::ioq_list;
 use libc::{c_char, c_int, c_uint, c_void, statx};
 
 /// A directory stream. Opaque here: whoever provides `bfs_opendir()` defines it.
@@ -41,6 +42,8 @@ pub enum ioq_op {
     IOQ_CALL = 5,
     /// `ioq_statx()`.
     IOQ_STATX = 6,
+    /// `ioq_list()`.
+    IOQ_LIST = 7,
 }
 
 /// How much work an `ioq_nop()` does.
@@ -133,6 +136,22 @@ pub struct ioq_statx {
     pub mask: c_uint,
 }
 
+/// Arguments of `ioq_list()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_list_args {
+    /// The path, or NULL for `dfd` itself.
+    pub path: *const c_char,
+    /// Where the list is when the result is 0.
+    pub list: *mut *mut ioq_list,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// `enum ioq_list_flags`.
+    pub flags: c_uint,
+    /// What each entry's `statx(2)` is asked for.
+    pub mask: c_uint,
+}
+
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -151,6 +170,8 @@ pub union ioq_args {
     pub call: ioq_call,
     /// Arguments of `ioq_statx()`.
     pub statx: ioq_statx,
+    /// Arguments of `ioq_list()`.
+    pub list: ioq_list_args,
 }
 
 /// A request on its way to a worker, and the response on its way back.
@@ -185,4 +206,6 @@ const _: () = {
     assert!(offset_of!(ioq_call, arg) == POINTER && size_of::<ioq_call>() == 2 * POINTER);
     assert!(offset_of!(ioq_statx, buf) == POINTER && offset_of!(ioq_statx, dfd) == 2 * POINTER);
     assert!(offset_of!(ioq_statx, flags) == 2 * POINTER + 4 && offset_of!(ioq_statx, mask) == 2 * POINTER + 8);
+    assert!(offset_of!(ioq_list_args, list) == POINTER && offset_of!(ioq_list_args, dfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_list_args, flags) == 2 * POINTER + 4 && offset_of!(ioq_list_args, mask) == 2 * POINTER + 8);
 };

@@ -237,7 +237,7 @@ pub unsafe extern "C" fn ioq_statx(
 ///
 /// `ioq` must be NULL or a live queue that no other thread is using, and the request's pointers valid until its entry
 /// is popped.
-unsafe fn submit(ioq: *mut Ioq, request: Result<Request, Errno>, ptr: *mut c_void) -> c_int {
+pub(super) unsafe fn submit(ioq: *mut Ioq, request: Result<Request, Errno>, ptr: *mut c_void) -> c_int {
     // SAFETY: passed on to the caller.
     let submit = |request| unsafe { ioq.as_ref().ok_or(Errno(libc::EINVAL))?.request(request, ptr) };
     errno::or_minus_one(request.and_then(submit))

@@ -77,6 +77,11 @@ impl AtomicUsize {
         self.inner.fetch_add(value, order)
     }
 
+    pub fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+        meet(&self.order);
+        self.inner.fetch_sub(value, order)
+    }
+
     pub fn fetch_or(&self, value: usize, order: Ordering) -> usize {
         meet(&self.order);
         self.inner.fetch_or(value, order)

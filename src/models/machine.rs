@@ -9,6 +9,7 @@
 use super::uring::Submission;
 use crate::entry::ioq_ent;
 use crate::platform::errno::Errno;
+use libc::c_char;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct Machine {
     pub limits_end: Chance,
     /// What else happens when a request is run by calls.
     pub request: fn(&ioq_ent),
+    /// What else happens when an entry of a list, of which this is the name, is looked up by a call.
+    pub entry: fn(*const c_char),
     /// Whether making a ring fails.
     pub lacks_rings: Chance,
     /// Whether a ring takes less than it is given, fails, or is interrupted.
@@ -79,6 +82,7 @@ impl Machine {
         time_passes: Chance::Never,
         limits_end: Chance::Never,
         request: |_| (),
+        entry: |_| (),
         lacks_rings: Chance::Never,
         ring_balks: Chance::Never,
         ring_refuses: Chance::Never,

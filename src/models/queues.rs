@@ -74,6 +74,7 @@ fn some_machine() -> Machine {
         time_passes: [Chance::Never, Chance::Even, Chance::Always][one_of(3)],
         limits_end,
         request: run_request,
+        entry: |_| (),
         lacks_rings: [Chance::Never, Chance::Even][one_of(2)],
         ring_balks: [Chance::Never, Chance::Even][one_of(2)],
         ring_refuses: [Chance::Never, Chance::Even][one_of(2)],

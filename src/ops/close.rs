@@ -18,7 +18,7 @@ impl Close {
 }
 
 impl Operation for Close {
-    fn survives_cancel(&self) -> bool {
+    fn survives_cancel(&self, _: &ioq_ent) -> bool {
         true
     }
 

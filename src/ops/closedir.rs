@@ -17,7 +17,7 @@ impl Closedir {
 }
 
 impl Operation for Closedir {
-    fn survives_cancel(&self) -> bool {
+    fn survives_cancel(&self, _: &ioq_ent) -> bool {
         true
     }
 

@@ -13,6 +13,7 @@
 mod call;
 mod close;
 mod closedir;
+pub mod list;
 mod nop;
 mod opendir;
 mod opened;
@@ -22,6 +23,7 @@ mod statx;
 pub use call::Call;
 pub use close::Close;
 pub use closedir::Closedir;
+pub use list::List;
 pub use nop::Nop;
 pub use opendir::Opendir;
 pub use stat::{Stat, StatxPool};
@@ -42,6 +44,7 @@ const TABLE: &[(ioq_op, &dyn Operation)] = &[
     (ioq_op::IOQ_STAT, &Stat),
     (ioq_op::IOQ_CALL, &Call),
     (ioq_op::IOQ_STATX, &Statx),
+    (ioq_op::IOQ_LIST, &List),
 ];
 
 /// How many there are.
@@ -87,7 +90,7 @@ pub trait Operation: Sync {
     }
 
     /// Whether it runs in a cancelled queue all the same, because something would leak otherwise.
-    fn survives_cancel(&self) -> bool {
+    fn survives_cancel(&self, _: &ioq_ent) -> bool {
         false
     }
 

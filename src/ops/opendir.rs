@@ -3,8 +3,9 @@
 //! A ring can open the directory, which on a network is most of the time that it takes. To read it, only a thread can; so
 //! that, a worker does with the ring's descriptor.
 
-use super::{Next, Operation, Request, RingOperation, StatxPool, is_inconclusive, opened, require};
+use super::{Next, Operation, Request, RingOperation, StatxPool, opened, require};
 use crate::entry::*;
+use crate::fs::dir::calls::OPEN_FLAGS;
 use crate::fs::host::Host;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
@@ -12,8 +13,6 @@ use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 use libc::{c_char, c_int, c_uint};
 use std::ptr;
-
-const OPEN_FLAGS: c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
 
 pub struct Opendir;
 
@@ -76,14 +75,7 @@ impl RingOperation for Opendir {
     }
 
     unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {
-        if result >= 0 {
-            opened::keep(ent, result);
-            Next::Plain
-        } else if is_inconclusive(result) {
-            Next::plain(ent, result)
-        } else {
-            Next::Done(result)
-        }
+        opened::completed(ent, result)
     }
 
     fn probe(&self) -> squeue::Entry {

@@ -2,17 +2,30 @@
 //!
 //! It is kept in the entry's `result`, as the descriptor plus 1.
 
+use super::{Next, is_inconclusive};
 use crate::entry::ioq_ent;
 use libc::c_int;
 
 /// Keeps a descriptor.
-pub fn keep(ent: &mut ioq_ent, fd: c_int) {
+fn keep(ent: &mut ioq_ent, fd: c_int) {
     ent.result = fd + 1;
 }
 
 /// The descriptor that is kept, if there is one.
 pub fn get(ent: &ioq_ent) -> Option<c_int> {
     (ent.result > 0).then(|| ent.result - 1)
+}
+
+/// What comes after a ring has answered a submission to open a file that plain calls go on with.
+pub fn completed(ent: &mut ioq_ent, result: c_int) -> Next {
+    if result >= 0 {
+        keep(ent, result);
+        Next::Plain
+    } else if is_inconclusive(result) {
+        Next::plain(ent, result)
+    } else {
+        Next::Done(result)
+    }
 }
 
 /// Closes a descriptor of the library's own.

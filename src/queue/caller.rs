@@ -311,7 +311,7 @@ impl Caller {
     /// Runs some of the requests that nobody has come to, until there is a response.
     fn run(&mut self, shared: &Shared) -> Option<Span> {
         loop {
-            if shared.helper.local.is_empty() {
+            if self.executor.is_idle(&shared.helper) {
                 let span = shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal())?;
                 self.executor.has_rested();
                 self.executor.begin(shared, &shared.helper, span);
@@ -321,6 +321,8 @@ impl Caller {
                 while self.executor.step(shared, &shared.helper) && self.executor.elapsed() < RUN_FOR {}
             });
             if let Some(span) = shared.ready.try_pop() {
+                // Nobody knows when this thread comes back.
+                self.executor.let_go(shared);
                 return Some(span);
             }
         }

@@ -5,6 +5,7 @@
 //! one. Freeing an entry gives its place in the block back.
 
 mod ages;
+pub mod batch;
 mod block;
 mod caller;
 mod event;

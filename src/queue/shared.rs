@@ -19,7 +19,8 @@ use crate::channel::monitor::Waiter;
 use crate::channel::{Channel, Sender, Sent};
 use crate::entry::ioq_op;
 use crate::fs::host::Host;
-use crate::ops;
+use crate::ops::list::{Listing, STATS};
+use crate::ops::{self, List};
 use crate::platform::errno::Errno;
 use crate::platform::processors;
 use crate::platform::sync::{AtomicUsize, Ordering, fence};
@@ -133,6 +134,23 @@ impl Shared {
         }
     }
 
+    /// Hands a list whose directory was read to those who do its stats.
+    pub fn send_list(&self, one: Span) {
+        // SAFETY: this thread owns the span.
+        let in_ring = List::stats(unsafe { one.entry(0).as_ref() }).is_some_and(|list| self.sends_to_ring(list));
+        if in_ring {
+            self.send(&mut Sender::default(), one);
+        } else {
+            let _ = Sender::default().send(&self.plain, one);
+            self.scheduler.notify(self);
+        }
+    }
+
+    /// Whether the stats of a list go through the ring.
+    pub fn sends_to_ring(&self, list: &Listing) -> bool {
+        self.pace.suits_ring(STATS) && list.suits_ring()
+    }
+
     /// Something is pending. Gets somebody to take it.
     ///
     /// Who turns the ring on or off does so before a fence and a look at what is pending (`pace_changed`). So if this is
@@ -163,23 +181,28 @@ impl Shared {
         }
     }
 
+    /// Why a request is not to run, if it was cancelled, or the whole queue.
+    pub fn why_cancelled(&self, span: &Span, i: usize) -> Option<Errno> {
+        if self.cancelled.is_none() {
+            return None;
+        }
+        match (self.cancelled.is_all(), span.is_cancelled(i)) {
+            (_, true) => Some(Errno(libc::ECANCELED)),
+            (true, false) => Some(Errno(libc::EINTR)),
+            (false, false) => None,
+        }
+    }
+
     /// Whether a request is not to run, because the queue was cancelled, or itself. Then its result says so.
     fn cancels(&self, span: &Span, i: usize) -> bool {
-        if self.cancelled.is_none() {
-            return false;
-        }
-        let result = match (self.cancelled.is_all(), span.is_cancelled(i)) {
-            (_, true) => -libc::ECANCELED,
-            (true, false) => -libc::EINTR,
-            (false, false) => return false,
-        };
+        let Some(Errno(e)) = self.why_cancelled(span, i) else { return false };
         // SAFETY: who has a span owns its entries.
         let ent = unsafe { span.entry(i).as_mut() };
-        if ops::of(ent.op).survives_cancel() {
+        if ops::of(ent.op).survives_cancel(ent) {
             return false;
         }
         ops::of(ent.op).abandon(ent);
-        ent.result = result;
+        ent.result = -e;
         true
     }
 

@@ -3,7 +3,8 @@
 use super::{Change, Remote, thread};
 use crate::channel::{Sender, Sent};
 use crate::entry::ioq_op;
-use crate::ops;
+use crate::ops::list::STATS;
+use crate::ops::{self, List};
 use crate::platform::sync::Instant;
 use crate::queue::shared::Shared;
 use crate::queue::span::Span;
@@ -19,11 +20,13 @@ pub struct Executor {
     stopwatch: Stopwatch,
     /// Whether what it has began when nothing went through the ring.
     plain: bool,
+    /// A list whose stats this thread does one after the other.
+    list: Option<Span>,
 }
 
 impl Executor {
     pub fn new() -> Self {
-        Self { outbox: Sender::default(), stopwatch: Stopwatch::new(), plain: true }
+        Self { outbox: Sender::default(), stopwatch: Stopwatch::new(), plain: true, list: None }
     }
 
     /// The thread may have slept for want of work, which says nothing about requests.
@@ -55,7 +58,8 @@ impl Executor {
         }
     }
 
-    /// Runs the next request of the local run queue, if there is one.
+    /// Runs the next stat of the list that this thread has in hand, or the next request of the local run queue, if there is
+    /// one.
     pub fn step(&mut self, shared: &Shared, remote: &Remote) -> bool {
         if self.plain && shared.pace.wants_ring() {
             // What waits here may wait in the ring, all at once.
@@ -63,18 +67,77 @@ impl Executor {
                 shared.send(&mut Sender::default(), rest);
             }
         }
-        let Some(one) = remote.local.pop() else {
+        let Some(one) = self.list.take().or_else(|| remote.local.pop()) else {
             self.stopwatch.stop(shared);
             return false;
         };
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
-        let op = unsafe { one.entry(0).as_ref() }.op;
-        self.stopwatch.start(shared, op);
+        let ent = unsafe { one.entry(0).as_ref() };
+        if List::stats(ent).is_some() {
+            self.go_on(shared, remote, one);
+            return true;
+        }
+        self.stopwatch.start(shared, ent.op);
         // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
         unsafe { shared.run(&one) };
-        self.deliver(shared, remote, one);
+        // SAFETY: this thread still owns the span.
+        match List::stats(unsafe { one.entry(0).as_ref() }) {
+            None => self.deliver(shared, remote, one),
+            Some(list) if !list.is_finished() && shared.sends_to_ring(list) => shared.send_list(one),
+            Some(_) => self.list = Some(one),
+        }
         self.stopwatch.count(shared);
         true
+    }
+
+    /// Goes on with a list whose directory was read: does a stat that nobody has come to, or completes the request.
+    fn go_on(&mut self, shared: &Shared, remote: &Remote, one: Span) {
+        // SAFETY: this thread owns the span.
+        let ent = unsafe { one.entry(0).as_mut() };
+        let list = List::stats(ent).expect("the directory was read");
+        let mut one = one;
+        if let Some(e) = shared.why_cancelled(&one, 0) {
+            match list.give_up(one, e) {
+                Some(last) => one = last,
+                None => return,
+            }
+        }
+        if list.is_finished() {
+            self.stopwatch.stop(shared);
+            // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
+            ent.result = unsafe { List::complete(ent) };
+            return self.deliver(shared, remote, one);
+        }
+        let (part, rest) = list.claim(one);
+        if let Some(rest) = rest {
+            if shared.pace.has_waited(STATS) || shared.sends_to_ring(list) {
+                shared.send_list(rest);
+            } else {
+                self.list = Some(rest);
+            }
+        }
+        self.stopwatch.start(shared, STATS);
+        let answered = part.answered();
+        let result = part.run();
+        if answered != result && ops::may_be_refusal(answered) {
+            shared.pace.doubt(STATS);
+        }
+        if let Some(last) = part.finish() {
+            self.list = Some(last);
+        }
+        self.stopwatch.count(shared);
+    }
+
+    /// Whether this thread has nothing in hand.
+    pub fn is_idle(&self, remote: &Remote) -> bool {
+        self.list.is_none() && remote.local.is_empty()
+    }
+
+    /// Leaves what only this thread knows of to others.
+    pub fn let_go(&mut self, shared: &Shared) {
+        if let Some(list) = self.list.take() {
+            shared.send_list(list);
+        }
     }
 
     /// How long what it measures has taken so far.

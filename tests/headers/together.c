@@ -46,6 +46,7 @@ int use_call(void *arg) {
 int use_queue(int fd, const char *path, void *ptr) {
 	struct bfs_stat buf;
 	struct bfs_dir *dir = bfs_allocdir();
+	struct ioq_list *list;
 	struct ioq *ioq = ioq_create(8, 1);
 	int failed = ioq_capacity(ioq) != 8
 		|| ioq_nop(ioq, IOQ_NOP_HEAVY, ptr) != 0
@@ -54,7 +55,8 @@ int use_queue(int fd, const char *path, void *ptr) {
 		|| ioq_closedir(ioq, dir, ptr) != 0
 		|| ioq_stat(ioq, fd, path, BFS_STAT_NOFOLLOW | BFS_STAT_NOSYNC, &buf, ptr) != 0
 		|| ioq_call(ioq, use_call, ptr, ptr) != 0
-		|| ioq_statx(ioq, fd, path, 0, 1, NULL, ptr) != 0;
+		|| ioq_statx(ioq, fd, path, 0, 1, NULL, ptr) != 0
+		|| ioq_list(ioq, fd, path, IOQ_LIST_STAT | IOQ_LIST_SORT_NAME | IOQ_LIST_FD, 0, &list, ptr) != 0;
 	ioq_submit(ioq);
 	struct ioq_ent *ent;
 	while ((ent = ioq_pop(ioq, true))) {
@@ -82,6 +84,11 @@ int use_queue(int fd, const char *path, void *ptr) {
 			break;
 		case IOQ_CALL:
 			failed += ent->call.fn != use_call || ent->call.arg != ptr;
+			break;
+		case IOQ_LIST:
+			failed += ent->list.list != &list || list->count == 0 || list->fd < 0 || list->error
+				|| !list->ents[0].stat || list->ents[0].name[0] == '.';
+			ioq_list_free(list);
 			break;
 		}
 		failed += ent->result < 0 || ent->ptr != ptr;

@@ -5,7 +5,8 @@
 use super::bfs_type;
 use std::ffi::CStr;
 
-/// Where the fields of `struct linux_dirent64` are. The inode number and the position come first; nobody asks for them.
+/// Where the fields of `struct linux_dirent64` are. Nobody asks for the position, which comes second.
+const INO: usize = 0;
 const RECLEN: usize = 16;
 const TYPE: usize = 18;
 const NAME: usize = 19;
@@ -18,6 +19,8 @@ pub const MAX_SIZE: usize = (NAME + 256).next_multiple_of(8);
 pub struct Record<'a> {
     /// Its size, and so where the next one starts.
     pub size: usize,
+    /// The inode number.
+    pub ino: u64,
     /// A `DT_` constant.
     pub d_type: u8,
     /// The name.
@@ -29,7 +32,12 @@ impl<'a> Record<'a> {
     pub fn first(buf: &'a [u8]) -> Option<Self> {
         let size = usize::from(u16::from_ne_bytes(buf.get(RECLEN..)?.first_chunk().copied()?));
         let record = buf.get(..size)?;
-        Some(Self { size, d_type: *record.get(TYPE)?, name: CStr::from_bytes_until_nul(record.get(NAME..)?).ok()? })
+        Some(Self {
+            size,
+            ino: u64::from_ne_bytes(record.get(INO..)?.first_chunk().copied()?),
+            d_type: *record.get(TYPE)?,
+            name: CStr::from_bytes_until_nul(record.get(NAME..)?).ok()?,
+        })
     }
 
     /// Whether this is the directory itself or its parent.
@@ -65,10 +73,14 @@ pub const DT_WHT: u8 = 14;
 pub mod tests {
     use super::*;
 
+    /// The inode number of all records here.
+    const SOME_INO: u64 = 0x1234_5678_9abc;
+
     /// A record as the kernel would write it, `padding` bytes longer than it needs to be.
     pub fn record(d_type: u8, name: &[u8], padding: usize) -> Vec<u8> {
         let size = NAME + name.len() + 1 + padding;
         let mut bytes = vec![0; NAME];
+        bytes[INO..][..8].copy_from_slice(&SOME_INO.to_ne_bytes());
         bytes[RECLEN..TYPE].copy_from_slice(&u16::try_from(size).unwrap().to_ne_bytes());
         bytes[TYPE] = d_type;
         bytes.extend(name);
@@ -83,7 +95,7 @@ pub mod tests {
         buf.extend(record(libc::DT_REG, b"second", 0));
 
         let first = Record::first(&buf).unwrap();
-        assert_eq!(first, Record { size: next, d_type: libc::DT_DIR, name: c"first" });
+        assert_eq!(first, Record { size: next, ino: SOME_INO, d_type: libc::DT_DIR, name: c"first" });
         let second = Record::first(&buf[next..]).unwrap();
         assert_eq!((second.name, second.file_type()), (c"second", bfs_type::BFS_REG));
         assert_eq!(Record::first(&buf[next + second.size..]), None);

@@ -1,14 +1,18 @@
 //! The library's own directory streams, for programs that have none.
 //!
 //! They behave as bfs's do on Linux. `include/ioq/dir.h` is generated from this file, the C surface. Below it, `stream`
-//! reads the directory, and `dirent` knows what the kernel wrote.
+//! reads the directory by `calls`, and `dirent` knows what the kernel wrote. `whole` is for lists, which no program's
+//! functions are called for.
 
 #![allow(non_camel_case_types)]
 
+pub mod calls;
 mod dirent;
 mod stream;
+mod whole;
 
 pub use stream::{close, open, poll};
+pub use whole::Records;
 
 use crate::entry::bfs_dir;
 use crate::platform::errno;

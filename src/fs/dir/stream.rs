@@ -1,10 +1,10 @@
 //! The directory stream: a descriptor, and what was read ahead from it.
 
 use super::dirent::{self, Record};
-use super::{bfs_dir_flags::BFS_DIR_WHITEOUTS, bfs_dirent};
+use super::{bfs_dir_flags::BFS_DIR_WHITEOUTS, bfs_dirent, calls};
 use crate::entry::bfs_dir;
-use crate::platform::errno::{self, Errno};
-use libc::{c_char, c_int, c_long, c_uint};
+use crate::platform::errno::Errno;
+use libc::{c_char, c_int, c_uint};
 use std::mem::MaybeUninit;
 use std::ptr::{NonNull, addr_of_mut};
 use std::slice;
@@ -58,7 +58,7 @@ pub unsafe fn open(dir: *mut bfs_dir, dfd: c_int, path: *const c_char, flags: c_
     let stream = unsafe { stream(dir) }?;
     let fd = if !path.is_null() {
         // SAFETY: `path` is a string.
-        retry(|| unsafe { libc::openat(dfd, path, libc::O_RDONLY | libc::O_CLOEXEC | libc::O_DIRECTORY) }.into())?
+        unsafe { calls::open(dfd, path, 0) }?
     } else if dfd >= 0 {
         dfd
     } else {
@@ -178,21 +178,13 @@ impl Stream {
     /// Reads as many records as fit after `end`.
     fn append(&mut self) -> Result<(), Errno> {
         let Head { fd, end, .. } = self.head;
-        let room = &mut self.buf.as_mut_ptr();
-        // SAFETY: the kernel writes at most as many bytes as there are after `end`.
-        let size =
-            retry(|| unsafe { libc::syscall(libc::SYS_getdents64, fd, room.cast::<u8>().add(end), BUF_SIZE - end) })?;
-        self.head.end += size as usize;
+        // SAFETY: what comes after `end` is the stream's, and need not be initialised.
+        let room = unsafe { slice::from_raw_parts_mut(self.buf.as_mut_ptr().cast::<MaybeUninit<u8>>(), BUF_SIZE) };
+        let size = calls::read(fd, &mut room[end..])?;
+        self.head.end += size;
         self.head.eof = size == 0;
         Ok(())
     }
-}
-
-/// Calls the kernel, again if a signal gets in between.
-fn retry(mut call: impl FnMut() -> c_long) -> Result<c_int, Errno> {
-    // Neither a descriptor nor the size of a buffer is larger than an int.
-    let result = errno::uninterrupted(|| errno::negated(call() as c_int));
-    if result < 0 { Err(Errno(-result)) } else { Ok(result) }
 }
 
 #[cfg(test)]

@@ -116,6 +116,28 @@ pub fn from_stat(src: &libc::stat64) -> bfs_stat {
     }
 }
 
+/// Fills in what `statx()` would have answered, as far as `fstatat()` knows. The rest is left as it is.
+pub fn to_statx(src: &libc::stat64, dest: &mut libc::statx) {
+    dest.stx_mask = libc::STATX_BASIC_STATS;
+    dest.stx_blksize = src.st_blksize as u32;
+    dest.stx_nlink = src.st_nlink as u32;
+    dest.stx_uid = src.st_uid;
+    dest.stx_gid = src.st_gid;
+    dest.stx_mode = src.st_mode as u16;
+    dest.stx_ino = src.st_ino;
+    dest.stx_size = src.st_size as u64;
+    dest.stx_blocks = src.st_blocks as u64;
+    (dest.stx_rdev_major, dest.stx_rdev_minor) = (libc::major(src.st_rdev), libc::minor(src.st_rdev));
+    (dest.stx_dev_major, dest.stx_dev_minor) = (libc::major(src.st_dev), libc::minor(src.st_dev));
+    for (to, from) in [
+        (&mut dest.stx_atime, time(src.st_atime, src.st_atime_nsec)),
+        (&mut dest.stx_ctime, time(src.st_ctime, src.st_ctime_nsec)),
+        (&mut dest.stx_mtime, time(src.st_mtime, src.st_mtime_nsec)),
+    ] {
+        (to.tv_sec, to.tv_nsec) = (from.tv_sec, from.tv_nsec as u32);
+    }
+}
+
 /// The mask of some fields.
 pub const fn mask(fields: &[bfs_stat_field]) -> c_uint {
     let (mut mask, mut i) = (0, 0);

@@ -1,10 +1,10 @@
 //! Asking the kernel about files.
 
-use super::convert::{from_stat, from_statx};
+use super::convert::{from_stat, from_statx, to_statx};
 use super::{STATX_MASK, bfs_stat, follows_if_it_can, statx_flags};
 use crate::entry;
-use crate::platform::errno::Errno;
-use libc::{c_char, c_int};
+use crate::platform::errno::{self, Errno};
+use libc::{c_char, c_int, c_uint, statx};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,9 +23,9 @@ pub unsafe fn stat(dfd: c_int, path: *const c_char, flags: u32, buf: *mut entry:
     };
     // SAFETY: `path` is a string now.
     let result = unsafe {
-        match query(dfd, path, at_flags) {
+        match ask(dfd, path, at_flags) {
             Err(Errno(libc::ENOENT | libc::ENOTDIR)) if follows_if_it_can(flags) => {
-                query(dfd, path, at_flags | libc::AT_SYMLINK_NOFOLLOW)
+                ask(dfd, path, at_flags | libc::AT_SYMLINK_NOFOLLOW)
             }
             result => result,
         }
@@ -39,7 +39,7 @@ pub unsafe fn stat(dfd: c_int, path: *const c_char, flags: u32, buf: *mut entry:
 /// # Safety
 ///
 /// `dest` must be NULL or valid for writes of this library's `struct bfs_stat`.
-pub unsafe fn convert(dest: *mut entry::bfs_stat, src: &libc::statx) -> Result<(), Errno> {
+pub unsafe fn convert(dest: *mut entry::bfs_stat, src: &statx) -> Result<(), Errno> {
     let dest = NonNull::new(dest.cast::<bfs_stat>()).ok_or(Errno(libc::EINVAL))?;
     // SAFETY: not NULL, so valid for writes.
     from_statx(src).map(|stat| unsafe { dest.write(stat) })
@@ -62,53 +62,84 @@ pub fn does_without_statx() -> bool {
     known == REFUSED
 }
 
-/// Asks by the best system call there is.
+/// Asks for what the library's `struct bfs_stat` has.
 ///
 /// # Safety
 ///
 /// `path` must be a string.
-unsafe fn query(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<bfs_stat, Errno> {
-    // SAFETY: passed on to the caller.
-    unsafe {
-        if STATX.load(Ordering::Relaxed) != REFUSED {
-            match by_statx(dfd, path, at_flags) {
-                Err(Errno(libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP)) if statx_is_refused() => {
-                    STATX.store(REFUSED, Ordering::Relaxed);
-                }
-                result => return result,
-            }
+unsafe fn ask(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<bfs_stat, Errno> {
+    let mut buf = MaybeUninit::<statx>::zeroed();
+    let by_statx = || {
+        // SAFETY: passed on to the caller. The buffer is integers, all of them zero or written by the kernel.
+        unsafe {
+            by_statx(dfd, path, at_flags, STATX_MASK, buf.as_mut_ptr())?;
+            from_statx(buf.assume_init_ref())
         }
-        by_fstatat(dfd, path, at_flags)
+    };
+    // SAFETY: passed on to the caller.
+    query(by_statx, || unsafe { by_fstatat(dfd, path, at_flags) }.map(|stat| from_stat(&stat)))
+}
+
+/// `statx()`, or what comes nearest where that is refused: 0 or a negated `errno`. Repeated if it is interrupted.
+///
+/// # Safety
+///
+/// `path` must be a string, and `buf` valid for writes.
+pub unsafe fn raw(dfd: c_int, path: *const c_char, at_flags: c_int, mask: c_uint, buf: *mut statx) -> c_int {
+    // SAFETY: passed on to the caller.
+    errno::uninterrupted(|| unsafe {
+        let by_fstatat = || {
+            let stat = by_fstatat(dfd, path, at_flags)?;
+            // Zeros are a valid answer, that nothing is known.
+            buf.write_bytes(0, 1);
+            to_statx(&stat, &mut *buf);
+            Ok(())
+        };
+        errno::negated_result(query(|| by_statx(dfd, path, at_flags, mask, buf), by_fstatat))
+    })
+}
+
+/// Asks by the best system call there is.
+fn query<T>(
+    by_statx: impl FnOnce() -> Result<T, Errno>,
+    by_fstatat: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    if STATX.load(Ordering::Relaxed) != REFUSED {
+        match by_statx() {
+            Err(Errno(libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP)) if statx_is_refused() => {
+                STATX.store(REFUSED, Ordering::Relaxed);
+            }
+            result => return result,
+        }
     }
+    by_fstatat()
 }
 
 /// # Safety
 ///
-/// `path` must be a string.
-unsafe fn by_statx(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<bfs_stat, Errno> {
-    let mut buf = MaybeUninit::<libc::statx>::zeroed();
+/// `path` must be a string, and `buf` valid for writes.
+unsafe fn by_statx(
+    dfd: c_int,
+    path: *const c_char,
+    at_flags: c_int,
+    mask: c_uint,
+    buf: *mut statx,
+) -> Result<(), Errno> {
     // Not the C library's function, which old ones lack, and which hides that the system call is missing.
     // SAFETY: `path` is a string, and the kernel writes nothing but the buffer.
-    let ret = unsafe { libc::syscall(libc::SYS_statx, dfd, path, at_flags, STATX_MASK, buf.as_mut_ptr()) };
-    if ret != 0 {
-        return Err(Errno::last());
-    }
-    // SAFETY: integers, all of them zero or written by the kernel.
-    from_statx(unsafe { buf.assume_init_ref() })
+    let ret = unsafe { libc::syscall(libc::SYS_statx, dfd, path, at_flags, mask, buf) };
+    if ret == 0 { Ok(()) } else { Err(Errno::last()) }
 }
 
 /// # Safety
 ///
 /// `path` must be a string.
-pub unsafe fn by_fstatat(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<bfs_stat, Errno> {
-    let mut buf = MaybeUninit::<libc::stat64>::zeroed();
+pub unsafe fn by_fstatat(dfd: c_int, path: *const c_char, at_flags: c_int) -> Result<libc::stat64, Errno> {
+    let mut buf = MaybeUninit::zeroed();
     // SAFETY: `path` is a string, and the kernel writes nothing but the buffer.
     let ret = unsafe { libc::fstatat64(dfd, path, buf.as_mut_ptr(), at_flags & !libc::AT_STATX_DONT_SYNC) };
-    if ret != 0 {
-        return Err(Errno::last());
-    }
     // SAFETY: integers, all of them zero or written by the kernel.
-    Ok(from_stat(unsafe { buf.assume_init_ref() }))
+    if ret == 0 { Ok(unsafe { buf.assume_init() }) } else { Err(Errno::last()) }
 }
 
 /// Whether it was the system that refused `statx()`, and not a file: kernels before 4.11 do, with `ENOSYS`, and so do

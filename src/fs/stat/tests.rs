@@ -73,7 +73,12 @@ fn statx_and_fstatat_agree() {
         // SAFETY: a string.
         let fallback = unsafe { query::by_fstatat(AT_FDCWD, string.as_ptr(), flags) }.unwrap();
         let statx = stat_path(path, BFS_STAT_NOFOLLOW).unwrap();
-        assert_eq!(basics(fallback), basics(statx), "{}", path.display());
+        assert_eq!(basics(convert::from_stat(&fallback)), basics(statx), "{}", path.display());
+
+        // SAFETY: integers.
+        let mut instead: libc::statx = unsafe { std::mem::zeroed() };
+        convert::to_statx(&fallback, &mut instead);
+        assert_eq!(basics(convert::from_statx(&instead).unwrap()), basics(statx), "{}", path.display());
     }
 }
 

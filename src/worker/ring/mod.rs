@@ -27,9 +27,10 @@ use crate::models::uring;
 use super::thread::Body;
 use super::{Counter, Thread};
 use crate::channel::monitor::{Sleep, Waiter};
-use crate::channel::{Sender, Sent};
+use crate::channel::{RESERVED, Sender, Sent};
 use crate::entry::{ioq_ent, ioq_op};
-use crate::ops::{self, Next, StatxPool};
+use crate::ops::list::{Part, STATS};
+use crate::ops::{self, List, Next, StatxPool};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
@@ -232,20 +233,26 @@ const BESIDE: usize = ops::COUNT + 1;
 /// What a submission's user data says.
 enum Tag {
     Request(Span),
+    /// A stat of a list.
+    Part(Part),
     /// Whether the ring refuses this operation.
     Probe(ioq_op),
     /// Interrupts one request, or all.
     Cancel,
 }
 
-/// No block is at an address as low as these.
+/// No block and no list is at an address as low as these.
 const CANCEL: u64 = ops::COUNT as u64;
+
+/// The bit that tells a part from a span, which leaves it to channels.
+const PART: u64 = RESERVED as u64;
 
 impl Tag {
     fn to_user_data(&self) -> u64 {
         match self {
             // The kernel keeps it as a number.
             Self::Request(span) => span.as_ptr().expose_provenance() as u64,
+            Self::Part(part) => part.as_ptr().expose_provenance() as u64 | PART,
             Self::Probe(op) => *op as u64,
             Self::Cancel => CANCEL,
         }
@@ -255,11 +262,15 @@ impl Tag {
     ///
     /// `data` must come from `to_user_data` of a tag that nobody has any more.
     unsafe fn from_user_data(data: u64) -> Self {
-        match data {
-            ..CANCEL => Self::Probe(ops::ALL[data as usize]),
-            CANCEL => Self::Cancel,
-            // SAFETY: passed on to the caller.
-            _ => Self::Request(unsafe { Span::from_ptr(ptr::with_exposed_provenance_mut(data as usize)) }),
+        let pointer = ptr::with_exposed_provenance_mut((data & !PART) as usize);
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match data {
+                ..CANCEL => Self::Probe(ops::ALL[data as usize]),
+                CANCEL => Self::Cancel,
+                _ if data & PART != 0 => Self::Part(Part::from_ptr(pointer)),
+                _ => Self::Request(Span::from_ptr(pointer)),
+            }
         }
     }
 }
@@ -375,14 +386,37 @@ impl<'a> Session<'a> {
             return self.deliver(one);
         }
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
-        let ent = unsafe { one.entry(0).as_mut() };
+        let ent = unsafe { one.entry(0).as_ref() };
+        let has_stats = List::stats(ent).is_some();
+        let op = if has_stats { STATS } else { ent.op };
         let is_probe = self.shared.pace.probes()
-            && self.ring.unprobed >= if self.shared.pace.was_slow(ent.op) { PROBE_EVERY } else { PROBE_AGAIN };
+            && self.ring.unprobed >= if self.shared.pace.was_slow(op) { PROBE_EVERY } else { PROBE_AGAIN };
         if is_probe {
             self.ring.unprobed = 0;
+            return self.send_plain(one);
+        }
+        if has_stats { self.send_stat(one) } else { self.send(one) }
+    }
+
+    /// Sends a stat of a list off, and keeps the others for later; or leaves all of them to the workers.
+    fn send_stat(&mut self, one: Span) {
+        // SAFETY: this thread owns the span.
+        let list = List::stats(unsafe { one.entry(0).as_ref() }).expect("the directory was read");
+        let is_cancelled = self.shared.why_cancelled(&one, 0).is_some();
+        if list.is_finished() || is_cancelled || !self.shared.sends_to_ring(list) {
             return self.pass_on(one);
         }
-        self.send(one);
+        let (part, rest) = list.claim(one);
+        if let Some(one) = rest {
+            // What is held was cut off from it.
+            let all = match self.held.take() {
+                Some(held) => one.join(held).expect("neighbours"),
+                None => one,
+            };
+            self.held = Some(all);
+        }
+        self.ring.unprobed += 1;
+        self.submit(part.submission(), Tag::Part(part));
     }
 
     /// Sends a request off, if the ring can do it.
@@ -413,7 +447,8 @@ impl<'a> Session<'a> {
     fn submit(&mut self, submission: io_uring::squeue::Entry, tag: Tag) {
         self.ring.in_flight += 1;
         // SAFETY: what the submission points to stays valid until its completion was seen: the path and the caller's
-        // buffers by the contract of `ioq.h`, a statx buffer because it is given back only then.
+        // buffers by the contract of `ioq.h`, a statx buffer because it is given back only then, and a list because its
+        // part is finished only then.
         unsafe { self.ring.uring.push(submission.user_data(tag.to_user_data())) };
     }
 
@@ -482,6 +517,7 @@ impl<'a> Session<'a> {
         // SAFETY: `submit` made the tag, and the kernel is done with it.
         let one = match unsafe { Tag::from_user_data(data) } {
             Tag::Request(one) => one,
+            Tag::Part(part) => return self.complete_stat(part, result),
             Tag::Probe(op) => {
                 if ops::may_be_refusal(result) {
                     let change = self.shared.pace.refuse(op);
@@ -505,14 +541,40 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn complete_stat(&mut self, part: Part, result: i32) {
+        part.completed(result);
+        let Some(last) = part.finish() else { return };
+        // SAFETY: this thread owns the span, and the pointer to the list is as the caller of `ioq.h` vouched for.
+        unsafe {
+            let ent = last.entry(0).as_mut();
+            match List::complete_at_once(ent) {
+                Next::Done(result) => {
+                    ent.result = result;
+                    self.deliver(last);
+                }
+                Next::Plain => self.pass_on(last),
+            }
+        }
+    }
+
     fn deliver(&mut self, done: Span) {
         // It is counted before it can be popped.
         self.shared.driver.count.add(done.len());
         self.told_caller &= self.ready.send(&self.shared.ready, done) == Sent::Added;
     }
 
-    /// Leaves requests to the workers.
+    /// Leaves requests to the workers, and all stats that are left of lists.
     fn pass_on(&mut self, span: Span) {
+        for i in 0..span.len() {
+            // SAFETY: this thread owns the span.
+            if let Some(list) = List::stats(unsafe { span.entry(i).as_ref() }) {
+                list.leave_ring();
+            }
+        }
+        self.send_plain(span);
+    }
+
+    fn send_plain(&mut self, span: Span) {
         self.told_workers &= self.plain.send(&self.shared.plain, span) == Sent::Added;
     }
 
