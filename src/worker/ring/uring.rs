@@ -20,6 +20,7 @@ use crate::platform::descriptors::out_of_the_way;
 use crate::platform::errno::Errno;
 use io_uring::squeue;
 use libc::{c_int, c_uint, c_void};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -348,7 +349,7 @@ impl Uring {
         let completion = unsafe { self.rings.at::<Completion>(self.params.cq_off.cqes).add(index as usize).read() };
         // Release: it was read, and may be written over.
         self.shared(self.params.cq_off.head).store(head.wrapping_add(1), Ordering::Release);
-        Some((completion.user_data, completion.result))
+        Some((completion.user_data, without_restarts(completion.result)))
     }
 
     /// Sends so many submissions, and waits for so many completions, or for some time. Returns how many submissions the
@@ -378,6 +379,14 @@ impl Uring {
         std::hint::black_box(&time);
         usize::try_from(ret).map_err(|_| Errno::last())
     }
+}
+
+/// A call that is interrupted may end with an error of the kernel's own, which says how to make it again, and never reaches a
+/// program but through a ring (opening a FIFO, or a file with a lease).
+fn without_restarts(result: c_int) -> c_int {
+    /// `ERESTARTSYS` to `ERESTART_RESTARTBLOCK`.
+    const RESTARTS: RangeInclusive<c_int> = 512..=516;
+    if RESTARTS.contains(&-result) { -libc::EINTR } else { result }
 }
 
 /// The kernel's `struct io_uring_rsrc_update`.
