@@ -5,6 +5,7 @@
 # make CARGO_BUILD_TARGET=s390x-unknown-linux-gnu CC=s390x-linux-gnu-gcc, with any of these: for another machine
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
+# make abi                  write the description of the ABI anew, which check-abi compares with the headers
 # make man                  the manual pages, in build/man; they are part of `make` too
 #
 # What proves what, and how, is in docs/testing.md:
@@ -25,12 +26,12 @@
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
 # make check-old-kernels    the C tests on older kernels, in virtual machines
 # make check-du             ioq-du against du
+# make check-abi            whether programs that were built before still find the ABI that they were built for
 
 CARGO ?= cargo
 CARGOFLAGS ?= --locked
 RUSTC ?= rustc
 CFLAGS ?= -O2 -g -Wall -Wextra
-OBJCOPY ?= objcopy
 INSTALL_PROGRAM ?= install -m 755
 INSTALL_DATA ?= install -m 644
 
@@ -69,37 +70,44 @@ all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(BUILD)/ioq-du man
 
 ## The libraries
 
-# One crate type at a time, or Cargo leaves LTO out without a word; asking rustc for it as well makes that an error.
-# A target directory of their own, because `cargo build --release` writes files of the same names. The two share it:
-# they need the same dependencies.
-cargo-lib = $(CARGO) rustc $(CARGOFLAGS) --release --lib --target-dir $(target)/shipped --crate-type $1 -- \
+# Both libraries begin as static ones: to a shared one, rustc gives a list of exports of its own, which has no versions,
+# and takes no other beside it. One crate type at a time, or Cargo leaves LTO out without a word; asking rustc for it as well
+# makes that an error. A target directory of their own, because `cargo build --release` writes files of the same names.
+cargo-lib = $(CARGO) rustc $(CARGOFLAGS) --release --lib --target-dir $(target)/shipped --crate-type staticlib $1 -- \
 	-C lto=fat --cfg ioq_shipped
-shipped := $(target)/shipped/$(CARGO_BUILD_TARGET)/release
+compiled := $(target)/shipped/$(CARGO_BUILD_TARGET)/release/libioq.a
+# The tools that belong to the C compiler, which may be for another machine.
+binutil = $(shell $(CC) -print-prog-name=$1)
 
-# `install` replaces the file, where cp would write into one that a running program has mapped. It dates it anew, too,
-# when Cargo found that nothing changed.
-$(BUILD)/$(so): $(rust) $(BUILD)/link/libgcc_s.so | $(BUILD)
-	$(call cargo-lib,cdylib) -C link-arg=-Wl,-soname,$(soname) -L native=$(BUILD)/link
-	install -m 755 $(shipped)/libioq.so $@
+# What `rustc --print native-static-libs` tells, without -lgcc_s and -lc: the compiler adds the right form of these,
+# and with -static there is no libgcc_s. Since glibc 2.34 all of it is in libc.
+libs-private := -lutil -lrt -lpthread -lm -ldl
+
+functions := $(shell cat exports.txt)
+
+# The static part of libgcc_s, to unwind, which the shipped library never does, spares every program that starts the
+# loading of one library more.
+$(BUILD)/$(so): $(rust) $(BUILD)/ioq.map
+	$(call cargo-lib)
+	$(CC) -shared -static-libgcc -o $@ -Wl,-soname,$(soname) -Wl,--version-script=$(BUILD)/ioq.map \
+		-Wl,--gc-sections -Wl,-z,relro,-z,now $(functions:%=-Wl,-u,%) $(compiled) -Wl,--as-needed $(libs-private)
+
+# The functions that came with a version of the library are that version's symbols: programs that use them say so.
+$(BUILD)/ioq.map: exports.txt | $(BUILD)
+	{ echo 'IOQ_0.1 { global:'; sed 's/$$/;/' $<; echo 'local: *; };'; } >$@
 
 # A single object, in which nothing is global but what the headers declare. Rust's standard library is part of every
-# static library that is written in Rust, and two of its names in one program would not link.
-$(BUILD)/libioq.a: $(rust) exports.txt | $(BUILD)
-	$(call cargo-lib,staticlib --features static)
-	$(LD) -r --gc-sections --force-group-allocation $(patsubst %,-u %,$(functions)) \
-		-o $(BUILD)/libioq.o $(shipped)/libioq.a
-	$(OBJCOPY) --keep-global-symbols=exports.txt $(BUILD)/libioq.o
+# static library that is written in Rust, and two of its names in one program would not link. After the shared library,
+# because Cargo gives both the same name.
+$(BUILD)/libioq.a: $(rust) exports.txt | $(BUILD)/$(so)
+	$(call cargo-lib,--features static)
+	$(call binutil,ld) -r --gc-sections --force-group-allocation $(functions:%=-u %) -o $(BUILD)/libioq.o $(compiled)
+	$(call binutil,objcopy) --keep-global-symbols=exports.txt $(BUILD)/libioq.o
 	rm -f $@
-	$(AR) rcs $@ $(BUILD)/libioq.o
+	$(call binutil,ar) rcs $@ $(BUILD)/libioq.o
 
 $(BUILD)/libioq.so $(BUILD)/$(soname): $(BUILD)/$(so)
 	ln -sf $(so) $@
-
-# Rust's standard library asks for libgcc_s.so, to unwind, which the shipped library never does. The part of it that comes
-# as a static library will do, and spares every program that starts the loading of one library more.
-$(BUILD)/link/libgcc_s.so:
-	mkdir -p $(@D)
-	echo 'INPUT(-lgcc_eh)' > $@
 
 $(BUILD):
 	mkdir -p $@
@@ -119,8 +127,6 @@ run: $(BUILD)/ioq-du
 
 ## Manual pages
 
-functions := $(shell cat exports.txt)
-
 .PHONY: man
 man: $(BUILD)/man/ioq.7
 
@@ -135,7 +141,7 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
 quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du lint check-asan check-faults \
-	check-ubsan check-tsan check-refusal check-valgrind
+	check-ubsan check-tsan check-refusal check-valgrind check-abi
 long := check-mutations check-old-kernels check-soak check-fuzz
 
 .PHONY: test check-all $(quick) $(long)
@@ -201,6 +207,10 @@ check-old-kernels:
 check-du: $(BUILD)/ioq-du
 	tests/du.sh $(BUILD)/ioq-du
 
+check-abi: $(BUILD)/ioq.map
+	tests/setup.sh abidiff
+	tests/abi.sh $(BUILD)/ioq.map $(soname)
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
@@ -208,9 +218,12 @@ lint:
 	$(CARGO) clippy $(CARGOFLAGS) --lib --features static -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGOFLAGS) --no-deps --document-private-items
 
-.PHONY: headers
+.PHONY: headers abi
 headers:
 	IOQ_BLESS=1 $(CARGO) test $(CARGOFLAGS) --test headers
+
+abi: $(BUILD)/ioq.map
+	IOQ_BLESS=1 tests/abi.sh $(BUILD)/ioq.map $(soname)
 
 ## Benchmarks
 
@@ -226,10 +239,6 @@ installed := $(BINDIR)/ioq-du \
 	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc $(addprefix cmake/ioq/,$(cmake))) \
 	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers)) \
 	$(addprefix $(MANDIR)/,man1/ioq-du.1 man7/ioq.7 $(patsubst %,man3/%.3,$(functions)))
-
-# What `rustc --print native-static-libs` tells, without -lgcc_s and -lc: the compiler adds the right form of these,
-# and with -static there is no libgcc_s. Since glibc 2.34 all of it is in libc.
-libs-private := -lutil -lrt -lpthread -lm -ldl
 
 # In ioq.pc, paths below the prefix are written so that pkg-config can move it.
 relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)

@@ -10,6 +10,7 @@ packages= components= crates=
 for tool; do
 	"$tool" --version >/dev/null 2>&1 && continue
 	case $tool in
+	abidiff) packages="$packages abigail-tools" ;;
 	mandoc) command -v mandoc >/dev/null || packages="$packages mandoc" ;;
 	busybox) command -v busybox >/dev/null || packages="$packages busybox-static" ;;
 	qemu-system-x86_64) packages="$packages qemu-system-x86" ;;

@@ -25,14 +25,23 @@ fn soname_is_the_abi_version() {
 
 #[test]
 fn shared_library_exports_the_list() {
-    let exported = symbols("libioq.so", "--dyn-syms").into_iter().map(|symbol| symbol.name);
-    assert_listed("libioq.so exports", exported.collect());
+    let exported = symbols("libioq.so", "--dyn-syms").into_iter();
+    // The versions are symbols as well.
+    let functions = exported.filter(|symbol| symbol.version.is_some()).map(|symbol| symbol.name);
+    assert_listed("libioq.so exports", functions.collect());
+}
+
+#[test]
+fn symbols_have_the_version_that_they_came_with() {
+    for Symbol { name, version, .. } in symbols("libioq.so", "--dyn-syms") {
+        assert_eq!(version.as_deref().unwrap_or(&name), "IOQ_0.1", "{name}");
+    }
 }
 
 #[test]
 fn static_library_defines_the_list() {
     let defined = symbols("libioq.a", "--syms");
-    for Symbol { name, binding } in &defined {
+    for Symbol { name, binding, .. } in &defined {
         // Weak, so that a program with bfs_* functions of its own links, and they win.
         assert_eq!(binding, if name.starts_with("bfs_") { "WEAK" } else { "GLOBAL" }, "{name}");
     }
@@ -127,6 +136,8 @@ fn uninstall_removes_what_install_made() {
 fn example_links_to_the_shared_library() {
     let program = compile_example("shared", &pkg_config(&["--cflags", "--libs"]));
     assert!(dynamic_of(&program, "NEEDED").contains(&SONAME.into()));
+    let needed = output(Command::new("readelf").args(["--version-info", "--wide"]).arg(&program));
+    assert!(needed.contains("IOQ_0.1"), "{needed}");
     run_example(&program);
 }
 
@@ -199,6 +210,7 @@ fn functions(header: &str) -> BTreeSet<String> {
 
 struct Symbol {
     name: String,
+    version: Option<String>,
     binding: String,
 }
 
@@ -207,7 +219,8 @@ fn symbols(library: &str, table: &str) -> Vec<Symbol> {
     let listing = output(Command::new("readelf").args([table, "--wide"]).arg(lib(library)));
     let symbol = |line: &str| match *line.split_whitespace().collect::<Vec<_>>() {
         [_, _, _, _, binding @ ("GLOBAL" | "WEAK"), _, section, name] if section != "UND" => {
-            Some(Symbol { name: name.into(), binding: binding.into() })
+            let (name, version) = name.split_once("@@").map_or((name, None), |(name, v)| (name, Some(v.into())));
+            Some(Symbol { name: name.into(), version, binding: binding.into() })
         }
         _ => None,
     };
