@@ -26,10 +26,11 @@ pub struct Function {
     pub comment: Comment,
 }
 
-/// A parameter, which ends in its name, if it has any.
+/// A parameter: its name, and what the declaration has around that.
 pub struct Parameter {
-    pub kind: String,
+    pub before: String,
     pub name: String,
+    pub after: String,
 }
 
 /// The text of a comment. Code and names are in backquotes.
@@ -114,20 +115,30 @@ fn parse_type<'a>(
 
 fn parse_function(line: &str, comment: Comment) -> Result<Function, String> {
     let parsed = line.trim_end_matches(");").split_once('(').and_then(|(before, parameters)| {
-        let (result, name) = split_name(before)?;
-        let parameters = parameters.split(", ").map(|parameter| {
-            let (kind, name) = split_name(parameter).unwrap_or((parameter, ""));
-            Parameter { kind: kind.into(), name: name.into() }
-        });
-        Some(Function { name: name.into(), result: result.into(), parameters: parameters.collect(), comment })
+        let start = before.rfind([' ', '*'])? + 1;
+        let (result, name) = before.split_at(start);
+        let parameters = split_parameters(parameters).into_iter().map(parse_parameter).collect();
+        Some(Function { name: name.into(), result: result.into(), parameters, comment })
     });
     parsed.ok_or_else(|| format!("no function: {line}"))
 }
 
-/// Splits `const char *path` before the name.
-fn split_name(declaration: &str) -> Option<(&str, &str)> {
-    let start = declaration.rfind([' ', '*'])? + 1;
-    Some(declaration.split_at(start))
+/// Splits at the commas that are not between parentheses.
+fn split_parameters(parameters: &str) -> Vec<&str> {
+    let mut depth = 0;
+    let split = parameters.split(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth == 0
+    });
+    split.map(str::trim_start).collect()
+}
+
+/// `const char *path`, `int (*function)(void *)`, or `void`, which has no name.
+fn parse_parameter(parameter: &str) -> Parameter {
+    let start = parameter.find("(*").map_or_else(|| parameter.rfind([' ', '*']).map(|i| i + 1), |i| Some(i + 2));
+    let (before, rest) = parameter.split_at(start.unwrap_or(parameter.len()));
+    let (name, after) = rest.split_at(rest.find(')').unwrap_or(rest.len()));
+    Parameter { before: before.into(), name: name.into(), after: after.into() }
 }
 
 pub fn is_identifier(word: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The pages.
 
-use super::header::{Block, Comment, Function, Header, Section, Type};
+use super::header::{Block, Comment, Function, Header, Parameter, Section, Type};
 use super::roff::{self, Variables};
 use std::collections::BTreeSet;
 
@@ -171,7 +171,7 @@ fn summary(comment: &Comment) -> String {
         Some(Block::Paragraph(text)) => text.replace('`', ""),
         _ => String::new(),
     };
-    let end = [". ", ": "].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let end = [". ", ": ", "; "].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
     let sentence = text[..end].trim_end_matches('.');
     let mut rest = sentence.chars();
     rest.next().map_or(String::new(), |first| first.to_lowercase().chain(rest).collect())
@@ -183,7 +183,8 @@ fn prototype(function: &Function) -> String {
     let mut column = start.len();
     for (i, parameter) in function.parameters.iter().enumerate() {
         let end = if i + 1 == function.parameters.len() { ");" } else { "," };
-        let width = parameter.kind.len() + parameter.name.len() + end.len();
+        let Parameter { before, name, after } = parameter;
+        let width = before.len() + name.len() + after.len() + end.len();
         if i > 0 && column + 1 + width > 72 {
             out += "\n        ";
             column = 8;
@@ -191,7 +192,7 @@ fn prototype(function: &Function) -> String {
             out.push(' ');
             column += 1;
         }
-        out += &format!("{}\\fI{}\\fB{end}", parameter.kind, parameter.name);
+        out += &format!("{before}\\fI{name}\\fB{after}{end}");
         column += width;
     }
     out + "\\fR\n"
@@ -213,7 +214,7 @@ fn comment_text(comment: &Comment) -> impl Iterator<Item = String> {
 }
 
 fn function_text(function: &Function) -> impl Iterator<Item = String> {
-    let parameters = function.parameters.iter().map(|parameter| parameter.kind.clone());
+    let parameters = function.parameters.iter().map(|parameter| parameter.before.clone() + &parameter.after);
     comment_text(&function.comment).chain([function.result.clone()]).chain(parameters)
 }
 
