@@ -138,11 +138,17 @@ static inline size_t ring_fds(void) {
     return count;
 }
 
-// 0 if this process may set up an io_uring, or the reason why not. (None is: one without entries is an error of its own.)
+// 0 if the library may have an io_uring here, or the reason why not: that of the kernel's, or that it is too old. (None is
+// made: one without entries is an error of its own, and so is entering none at all.)
 static inline int ring_errno(void) {
     uint32_t params[30] = {0}; // struct io_uring_params
     CHECK(syscall(SYS_io_uring_setup, 0, params) < 0);
-    return errno == EINVAL ? 0 : errno;
+    if (errno != EINVAL) {
+        return errno;
+    }
+    // IORING_ENTER_EXT_ARG, of Linux 5.11
+    bool too_old = syscall(SYS_io_uring_enter, -1, 0, 0, 1 << 3, NULL, 0) < 0 && errno == EINVAL;
+    return too_old ? ENOSYS : 0;
 }
 
 // 0 if this process may use its rings, or the reason why not. (No ring is given; one that is would be another error.)

@@ -26,8 +26,6 @@ run() {
 exec >/dev/ttyS1
 for condition in $(echo "$conditions" | tr , ' '); do
 	case $condition in
-	# Not privileged, and so charged for the memory of rings; some get none.
-	charged) (ulimit -l 16 && run charged uring nobody) ;;
 	# Rings are refused to everybody, or to whoever has no privileges.
 	disabled) echo 2 >/proc/sys/kernel/io_uring_disabled && run disabled auto root ;;
 	unprivileged) echo 1 >/proc/sys/kernel/io_uring_disabled && run unprivileged auto nobody ;;
