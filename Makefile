@@ -26,6 +26,7 @@
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
 # make check-old-kernels    the C tests on older kernels, in virtual machines
 # make check-du             ioq-du against du
+# make check-examples       the other examples against programs of the system
 # make check-abi            whether programs that were built before still find the ABI that they were built for
 
 CARGO ?= cargo
@@ -51,6 +52,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 # Where the results go, for libraries that are built with other flags to have a place of their own.
 BUILD := build
 
+examples := $(addprefix $(BUILD)/,ioq-du ioq-stat ioq-sum)
 headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h
 rust := Cargo.toml Cargo.lock Makefile $(shell find src -name '*.rs')
 
@@ -66,7 +68,7 @@ endif
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: all
-all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(BUILD)/ioq-du man
+all: $(BUILD)/libioq.so $(BUILD)/$(soname) $(BUILD)/libioq.a $(examples) man
 
 ## The libraries
 
@@ -112,13 +114,13 @@ $(BUILD)/libioq.so $(BUILD)/$(soname): $(BUILD)/$(so)
 $(BUILD):
 	mkdir -p $@
 
-## The main job
+## The programs
 
 # Found next to the program in build/, and in PREFIX/lib once installed. Packages that install to the system's own
 # directories need no run path: `make RPATH=`.
 RPATH ?= -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
-$(BUILD)/ioq-du: examples/ioq-du.c $(wildcard examples/*.h) $(headers) $(BUILD)/libioq.so $(BUILD)/$(soname)
+$(examples): $(BUILD)/%: examples/%.c $(wildcard examples/*.h) $(headers) $(BUILD)/libioq.so $(BUILD)/$(soname)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -L$(BUILD) -lioq $(LDLIBS)
 
 .PHONY: run
@@ -140,7 +142,7 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 ## Tests
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
-quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du lint check-asan check-faults \
+quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-faults \
 	check-ubsan check-tsan check-refusal check-valgrind check-abi
 long := check-mutations check-old-kernels check-soak check-fuzz
 
@@ -210,6 +212,9 @@ check-du: $(BUILD)/ioq-du
 check-abi: $(BUILD)/ioq.map
 	tests/setup.sh abidiff
 	tests/abi.sh $(BUILD)/ioq.map $(soname)
+
+check-examples: $(examples)
+	tests/examples.sh $(BUILD)
 
 lint:
 	$(CARGO) fmt --check
