@@ -237,8 +237,16 @@ pub unsafe extern "C" fn ioq_statx(
 ///
 /// `ioq` must be NULL or a live queue that no other thread is using, and the request's pointers valid until its entry
 /// is popped.
+// Always inlined: written here and read there at once, in pieces of other sizes, a request would hold up the processor.
+#[inline(always)]
 pub(super) unsafe fn submit(ioq: *mut Ioq, request: Result<Request, Errno>, ptr: *mut c_void) -> c_int {
     // SAFETY: passed on to the caller.
-    let submit = |request| unsafe { ioq.as_ref().ok_or(Errno(libc::EINVAL))?.request(request, ptr) };
-    errno::or_minus_one(request.and_then(submit))
+    let submitted = unsafe {
+        match (ioq.as_ref(), request) {
+            (Some(ioq), Ok(request)) => ioq.request(request, ptr),
+            (_, Err(e)) => Err(e),
+            (None, _) => Err(Errno(libc::EINVAL)),
+        }
+    };
+    errno::or_minus_one(submitted)
 }

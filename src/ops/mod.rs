@@ -84,11 +84,6 @@ fn require<T>(pointer: *const T) -> Result<(), Errno> {
 /// Until it is done, a request's `result` says how far it came: 0 is not at all, less is what a ring answered, which
 /// plain calls may know better, and more is up to the operation.
 pub trait Operation: Sync {
-    /// Whether it never waits for anything. Then any thread may run it, at any time.
-    fn never_blocks(&self) -> bool {
-        false
-    }
-
     /// Whether it runs in a cancelled queue all the same, because something would leak otherwise.
     fn survives_cancel(&self, _: &ioq_ent) -> bool {
         false

@@ -107,6 +107,7 @@ impl Caller {
         self.depth - self.arena.held()
     }
 
+    #[inline(always)]
     pub fn request(&mut self, shared: &Shared, request: Request, ptr: *mut c_void) -> Result<(), Errno> {
         if shared.cancelled.is_all() {
             return Err(Errno(libc::EINTR));
@@ -128,6 +129,7 @@ impl Caller {
     }
 
     /// Sends what is buffered.
+    #[inline(never)]
     pub fn submit(&mut self, shared: &Shared) {
         if let Some(span) = self.arena.flush() {
             self.sent += span.len() as u64;
@@ -314,7 +316,12 @@ impl Caller {
             if self.executor.is_idle(&shared.helper) {
                 let span = shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal())?;
                 self.executor.has_rested();
-                self.executor.begin(shared, &shared.helper, span);
+                let done = self.executor.begin(shared, &shared.helper, span);
+                if self.executor.is_idle(&shared.helper) {
+                    // All of it, so this is nobody else's business.
+                    return done;
+                }
+                done.into_iter().for_each(|done| self.executor.deliver(shared, done));
             }
             // The calls that wait are cancellation points, and the caller's thread may be cancelled, as no worker can.
             cancellation::disabled(|| {

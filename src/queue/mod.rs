@@ -83,6 +83,7 @@ impl Ioq {
     /// # Safety
     ///
     /// This thread must be the only one that uses the queue, and not be in such a call already.
+    #[inline(always)]
     unsafe fn with<R>(&self, f: impl FnOnce(&Shared, &mut Caller) -> R) -> R {
         #[cfg(debug_assertions)]
         let _alone = Alone::new(&self.in_use);
@@ -101,6 +102,7 @@ impl Ioq {
     /// # Safety
     ///
     /// As for `with`, and the request's pointers must be as `ioq.h` asks.
+    #[inline(always)]
     pub unsafe fn request(&self, request: Request, ptr: *mut c_void) -> Result<(), Errno> {
         // SAFETY: passed on to the caller.
         unsafe { self.with(|shared, caller| caller.request(shared, request, ptr)) }

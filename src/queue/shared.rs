@@ -20,7 +20,7 @@ use crate::channel::{Channel, Sender, Sent};
 use crate::entry::ioq_op;
 use crate::fs::host::Host;
 use crate::ops::list::{Listing, STATS};
-use crate::ops::{self, List};
+use crate::ops::{self, List, Nop};
 use crate::platform::errno::Errno;
 use crate::platform::processors;
 use crate::platform::sync::{AtomicUsize, Ordering, fence};
@@ -206,7 +206,7 @@ impl Shared {
         true
     }
 
-    /// Runs a request that waits for nothing. Returns false, and does nothing, if it is another.
+    /// Runs a request that waits for nothing, as no-ops alone do. Returns false, and does nothing, if it is another.
     #[inline]
     pub fn run_if_quick(&self, span: &Span, i: usize) -> bool {
         if self.cancels(span, i) {
@@ -214,10 +214,9 @@ impl Shared {
         }
         // SAFETY: who has a span owns its entries, which were written before they were sent.
         let ent = unsafe { span.entry(i).as_mut() };
-        let quick = ent.op == ioq_op::IOQ_NOP || ops::of(ent.op).never_blocks();
+        let quick = ent.op == ioq_op::IOQ_NOP;
         if quick {
-            // SAFETY: what never waits has no pointers.
-            ent.result = unsafe { ops::of(ent.op).run(&self.host, ent) };
+            ent.result = Nop::perform(ent);
         }
         quick
     }

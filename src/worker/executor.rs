@@ -35,14 +35,14 @@ impl Executor {
     }
 
     /// Takes a span up: runs what never blocks, and publishes the rest in this thread's local run queue, for `step` or for
-    /// others.
-    pub fn begin(&mut self, shared: &Shared, remote: &Remote, span: Span) {
+    /// others. Returns what is done.
+    #[must_use = "somebody waits for what is done"]
+    pub fn begin(&mut self, shared: &Shared, remote: &Remote, span: Span) -> Option<Span> {
         let len = span.len();
         let quick = (0..len).take_while(|&i| shared.run_if_quick(&span, i)).count();
         let (done, rest) = span.split_at(quick);
-        if let Some(done) = done {
-            self.deliver(shared, remote, done);
-        }
+        // It is counted before it can be popped.
+        remote.count.add(quick);
         if let Some(rest) = rest {
             for i in 0..rest.len() {
                 // SAFETY: this thread owns the span, whose entries were written before they were sent.
@@ -56,6 +56,7 @@ impl Executor {
                 shared.scheduler.notify(shared);
             }
         }
+        done
     }
 
     /// Runs the next stat of the list that this thread has in hand, or the next request of the local run queue, if there is
@@ -82,7 +83,7 @@ impl Executor {
         unsafe { shared.run(&one) };
         // SAFETY: this thread still owns the span.
         match List::stats(unsafe { one.entry(0).as_ref() }) {
-            None => self.deliver(shared, remote, one),
+            None => self.finish(shared, remote, one),
             Some(list) if !list.is_finished() && shared.sends_to_ring(list) => shared.send_list(one),
             Some(_) => self.list = Some(one),
         }
@@ -106,7 +107,7 @@ impl Executor {
             self.stopwatch.stop(shared);
             // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
             ent.result = unsafe { List::complete(ent) };
-            return self.deliver(shared, remote, one);
+            return self.finish(shared, remote, one);
         }
         let (part, rest) = list.claim(one);
         if let Some(rest) = rest {
@@ -145,9 +146,15 @@ impl Executor {
         self.stopwatch.start.elapsed()
     }
 
-    fn deliver(&mut self, shared: &Shared, remote: &Remote, done: Span) {
+    /// A request is done.
+    fn finish(&mut self, shared: &Shared, remote: &Remote, one: Span) {
         // It is counted before it can be popped.
-        remote.count.add(done.len());
+        remote.count.add(1);
+        self.deliver(shared, one);
+    }
+
+    /// Sends the caller what is done, and was counted.
+    pub fn deliver(&mut self, shared: &Shared, done: Span) {
         if self.outbox.send(&shared.ready, done) == Sent::Pushed {
             shared.tell_caller();
         }

@@ -70,7 +70,9 @@ impl Body for Remote {
                 executor.has_rested();
             }
             prefetch::entries(&span);
-            executor.begin(shared, self, span);
+            if let Some(done) = executor.begin(shared, self, span) {
+                executor.deliver(shared, done);
+            }
             while executor.step(shared, self) {}
         }
     }
