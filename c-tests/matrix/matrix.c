@@ -1,7 +1,7 @@
 // matrix CONDITION THREADS DEPTH SEED...: random lives of queues, each checked step by step against plain system calls.
 //
-// A life is one queue of the given depth, with the given number of threads, on a random tree. What is asked of it and in
-// which order is chosen by the seed. Whatever the condition, the answers must be those of the model (model.h), each
+// A life is one queue of the given depth, with the given number of threads, on a random tree. Its other options, what is
+// asked of it and in which order are chosen by the seed. Whatever the condition, the answers must be those of the model (model.h), each
 // exactly once, and the capacity that of the arithmetic in ioq.h. Every life runs in a process of its own, half of
 // them as a user whom permissions bind, and must leave no descriptor and no thread behind.
 //
@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 
 static const char *condition;
-static size_t depth, threads_wanted;
+static struct setting setting;
 // The tree is one for several seeds in a row: to make it takes longer than a life on it.
 enum { LIVES_ON_A_TREE = 8 };
 static uint64_t seed, tree_seed;
@@ -30,20 +30,69 @@ static void choose_weights(struct random *random, size_t *weights, size_t count)
     weights[0] += weights[0] == 0;
 }
 
+// Where the program chooses the backend, the environment does not matter, sense or nonsense.
+static struct ioq *create_queue(void) {
+    static const char *const names[] = {"", "auto", "uring", "sync", "nonsense"};
+    size_t name = setting.by_environment ? setting.backend : seed % COUNT(names);
+    CHECK_EQ(setenv("IOQ_BACKEND", names[name], 1), 0);
+    if (setting.by_environment && setting.inflight == 0 && !setting.caller_runs && !setting.no_descriptors) {
+        return create(setting.depth, setting.threads);
+    }
+    struct ioq_options options = {
+        .size = sizeof(options),
+        .depth = setting.depth,
+        .nthreads = setting.threads,
+        .backend = setting.by_environment ? IOQ_BACKEND_DEFAULT : setting.backend,
+        .flags = (setting.caller_runs ? IOQ_CALLER_RUNS : 0) | (setting.no_descriptors ? IOQ_NO_DESCRIPTORS : 0),
+        .inflight = setting.inflight,
+    };
+    struct ioq *ioq = ioq_create_with(&options);
+    if (!ioq && setting.backend == IOQ_BACKEND_URING && ring_errno() != 0) {
+        skip("IOQ_BACKEND_URING, and no io_uring to be had here");
+    }
+    CHECK(ioq);
+    return ioq;
+}
+
+static void choose_setting(void) {
+    static const size_t bounds[] = {0, 1, 2, 64};
+    struct random random = random_stream(seed, 5);
+    setting.inflight = bounds[below(&random, COUNT(bounds))];
+    setting.caller_runs = one_in(&random, 4);
+    setting.no_descriptors = one_in(&random, 4);
+    setting.by_environment = one_in(&random, 2);
+}
+
 static struct life make_life(struct world *world) {
     struct random random = random_stream(seed, 3);
-    struct life life = {.ioq = create(depth, threads_wanted), .depth = depth, .threads = threads_wanted, .world = world};
+    struct life life = {.ioq = create_queue(), .setting = &setting, .world = world, .fd = -1};
+    size_t depth = setting.depth;
     choose_weights(&random, world->weights, COUNT(world->weights));
     choose_weights(&random, life.weights, ACTIONS);
     bool full = one_in(&random, 8);
     life.burst = full ? depth : skewed(&random, depth < 100 ? 100 : depth);
     life.total = full ? depth + depth / 2 + 2 : 2 + between(&random, 1, between(&random, 1, 1000));
+    life.keep = one_in(&random, 3) ? below(&random, depth / 2 + 1) : 0;
     life.key = one_in(&random, 4) ? 0 : random.state;
     CHECK(life.requests = calloc(life.total, sizeof(*life.requests)));
     CHECK(life.held = calloc(life.total, sizeof(struct request *)));
     life.random = random;
-    life.settling = condition_settle(life.ioq, threads_wanted);
+    life.settling = condition_settle(life.ioq, &setting);
+    CHECK_EQ(ioq_capacity(life.ioq), depth);
+    life.last = ioq_last(life.ioq);
     return life;
+}
+
+// Who ran what, as far as that is certain.
+static void check_outcome(const struct life *life) {
+    const struct outcome *outcome = &life->outcome;
+    const struct ioq_counts *counts = &outcome->counts;
+    if (setting.threads == 0) {
+        CHECK_EQ(counts->ring + counts->worker, 0);
+    }
+    if (outcome->complete) {
+        CHECK(counts->ring <= outcome->for_ring + outcome->nops + life->settling);
+    }
 }
 
 static void end_life(struct life *life) {
@@ -59,14 +108,16 @@ static void end_life(struct life *life) {
     if (end < 3) {
         drain(life);
     }
-    struct outcome outcome = {life->threads, end < 3 && life->cancelled == NOT, counts(life), {0}};
-    memcpy(outcome.for_ring, life->for_ring, sizeof(outcome.for_ring));
+    life->outcome.complete = end < 3 && life->cancelled == NOT && !life->cancelled_some;
+    life->outcome.counts = counts(life);
+    check_outcome(life);
+    life->nkept = 0;
     for (size_t n = below(&life->random, life->nheld + 1); n > 0; --n) {
         free_one(life);
     }
     join_canceller(life);
     ioq_destroy(life->ioq);
-    condition_end(&outcome);
+    condition_end(&setting, &life->outcome);
 
     struct world *world = life->world;
     for (size_t i = 0; i < life->used; ++i) {
@@ -100,6 +151,7 @@ static void live(void) {
         static char part[64];
         snprintf(part, sizeof(part), "seed %llu, step %zu", (unsigned long long)seed, step);
         test_part = part;
+        open_descriptor(&life);
         if (step >= end && one_in(&life.random, 4)) {
             cancel(&life);
         }
@@ -118,9 +170,8 @@ static void child(void) {
         become_nobody();
         CHECK_EQ(prctl(PR_SET_DUMPABLE, 1), 0); // /proc/self/fd is ours again
     }
-    const char *backend = condition_start(condition, threads_wanted, depth, seed);
-    CHECK(backend);
-    CHECK_EQ(setenv("IOQ_BACKEND", backend, 1), 0);
+    choose_setting();
+    CHECK(condition_start(condition, &setting, seed));
     test_run("life", live);
 }
 
@@ -153,8 +204,8 @@ int main(int argc, char *argv[]) {
         return 1;
     }
     condition = argv[1];
-    threads_wanted = number(argv[2]);
-    depth = number(argv[3]);
+    setting.threads = number(argv[2]);
+    setting.depth = number(argv[3]);
     set_up();
     for (int i = 4; i < argc; ++i) {
         seed = number(argv[i]);

@@ -38,6 +38,9 @@ struct request {
     // Why the directory cannot be read, although it was opened.
     int read_error;
     struct bfs_stat buf;
+    // Its entry, before it is popped.
+    const struct ioq_ent *handle;
+    bool cancelled;
     // The response, and its bytes when it was popped.
     struct ioq_ent *ent;
     unsigned char copy[sizeof(struct ioq_ent)];
@@ -120,9 +123,7 @@ static void choose_close(struct world *world, struct request *req) {
     req->fd = FIRST_FD + (int)i;
     size_t kind = below(&world->random, 6);
     int fds[2] = {-1, -1};
-    if (kind == 0) {
-        fds[1] = condition_ring();
-    } else if (kind <= 2) {
+    if (kind <= 2) {
         CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
         req->watch = moved(fds[0]);
     }
@@ -238,14 +239,24 @@ static int issue(struct ioq *ioq, struct request *req, void *ptr) {
     return -1;
 }
 
-// Whether io_uring can do it. It has no light no-op, and what has no path is not looked up.
-static bool suits_ring(const struct request *req) {
-    switch (req->op) {
-    case IOQ_NOP:
-        return req->nop == IOQ_NOP_HEAVY;
-    case IOQ_OPENDIR:
-    case IOQ_STAT:
-        return req->path;
+// Whether a ring can do it from beginning to end: there is a path to look up, and no worker has to read the directory, to
+// try the link itself, or to find out what the answer means.
+static bool is_for_ring(const struct request *req) {
+    if ((req->op != IOQ_OPENDIR && req->op != IOQ_STAT) || !req->path) {
+        return false;
+    }
+    switch (-req->result) {
+    case 0:
+        return req->op == IOQ_STAT;
+    case ENOENT:
+    case ENOTDIR:
+        return req->op == IOQ_OPENDIR || req->flags == 0;
+    case EACCES:
+    case EPERM:
+    case EINVAL:
+    case ENOSYS:
+    case EOPNOTSUPP:
+        return false;
     default:
         return true;
     }

@@ -74,6 +74,15 @@ static void finish_stat(struct world *world, struct request *req, int result) {
     filled(&req->buf, sizeof(req->buf));
 }
 
+// Whether a request came back without having run, which it may in a queue that was `cancelled` or if it was itself.
+static bool has_run(const struct request *req, int result, bool cancelled) {
+    if (req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR) {
+        return true;
+    }
+    bool never_ran = (result == -EINTR && cancelled) || (result == -ECANCELED && req->cancelled);
+    return !never_ran;
+}
+
 // Checks a response that was just popped. The path may go now.
 static void finish(struct world *world, struct request *req, struct ioq_ent *ent, bool cancelled) {
     req->state = POPPED;
@@ -81,9 +90,7 @@ static void finish(struct world *world, struct request *req, struct ioq_ent *ent
     req->came_to = ent->result;
     memcpy(req->copy, ent, sizeof(*ent));
     check_entry(req, ent);
-    bool ran = ent->result != -EINTR || req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR;
-    CHECK(ran || cancelled);
-    if (ran && req->op != IOQ_CLOSE) {
+    if (has_run(req, ent->result, cancelled) && req->op != IOQ_CLOSE) {
         CHECK_EQ(ent->result, req->result);
     }
     switch (req->op) {
