@@ -252,7 +252,8 @@ relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
 install-filled = sed -e 's|@VERSION@|$(version)|' -e 's|@MAJOR@|$(major)|' -e 's|@SO@|$(so)|' -e 's|@SONAME@|$(soname)|' \
 	-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call relative,$(LIBDIR))|' \
 	-e 's|@INCLUDEDIR@|$(call relative,$(INCLUDEDIR))|' -e 's|@LIBS_PRIVATE@|$(libs-private)|' \
-	-e "s|@INCLUDEDIR_FROM_LIBDIR@|$$(realpath -ms --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|" $1 | \
+	-e "s|@INCLUDEDIR_FROM_LIBDIR@|$$(realpath -ms --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|" \
+	-e "s|@POINTER_SIZE@|$$(echo __SIZEOF_POINTER__ | $(CC) -E -P -)|" $1 | \
 	$(INSTALL_DATA) /dev/stdin $(DESTDIR)$2
 
 .PHONY: install
