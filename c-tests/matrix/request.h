@@ -215,6 +215,9 @@ static void choose(struct world *world, struct request *req) {
         break;
     case IOQ_STAT:
         choose_stat(world, req);
+        break;
+    default:
+        abort();
     }
 }
 
@@ -235,8 +238,9 @@ static int issue(struct ioq *ioq, struct request *req, void *ptr) {
     case IOQ_STAT:
         filled(&req->buf, sizeof(req->buf));
         return ioq_stat(ioq, dfd_of(req), req->path, req->flags, &req->buf, ptr);
+    default:
+        abort();
     }
-    return -1;
 }
 
 // Whether a ring can do it from beginning to end: there is a path to look up, and no worker has to read the directory, to
@@ -313,6 +317,9 @@ static void withdraw(struct world *world, struct request *req) {
         break;
     case IOQ_STAT:
         CHECK(is_filled(&req->buf));
+        break;
+    default:
+        abort();
     }
     free(req->path);
     *req = (struct request){.op = IOQ_NOP};

@@ -27,6 +27,9 @@ static void check_entry(const struct request *req, const struct ioq_ent *ent) {
         CHECK(ent->stat.buf == &req->buf && ent->stat.path == req->path && !ent->stat.xbuf);
         CHECK_EQ(ent->stat.dfd, dfd_of(req));
         CHECK_EQ(ent->stat.flags, req->flags);
+        break;
+    default:
+        abort();
     }
 }
 
@@ -107,6 +110,9 @@ static void finish(struct world *world, struct request *req, struct ioq_ent *ent
         break;
     case IOQ_STAT:
         finish_stat(world, req, ent->result);
+        break;
+    default:
+        abort();
     }
     free(req->path);
 }
@@ -136,6 +142,9 @@ static void bury(struct world *world, struct request *req) {
             CHECK_EQ(req->result, 0);
             finish_stat(world, req, 0);
         }
+        break;
+    default:
+        abort();
     }
     free(req->path);
     req->state = FREED;
