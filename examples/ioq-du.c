@@ -22,7 +22,7 @@
  * in memory is the way down to where it is, with the siblings of that way.
  *
  * File descriptors are a budget, taken from RLIMIT_NOFILE. Directories that are opening, reading or idle hold one
- * each, and so may every worker of the queue, for its io_uring. When all are taken the walk waits for one to come back.
+ * each. When all are taken the walk waits for one to come back.
  * On a deep tree it might wait for ever, with every descriptor at an idle directory; so one of those may be closed, and
  * opened again later by its path from the nearest ancestor that is open: see spare_fd() and reopen().
  *
@@ -60,7 +60,8 @@ enum {
 	DEPTH = 2048, // requests in flight
 	BATCH = 256, // responses to take before filling the queue up again
 	MAX_FDS = 256, // directories open at once, however many the system allows: each has a buffer of 64 KiB
-	SPARE_FDS = 2, // beside the standard streams, for the steps that reopen() takes
+	SPARE_FDS = 3, // beside the standard streams, for the steps that reopen() takes, and for the queue on old kernels
+	THREADS = 32, // at most: more than processors, as directories on a slow disk or server are read by threads
 	MAX_PENDING = 2 * DEPTH, // directories pending, beyond which none is read while there is anything to wait for
 
 	EXIT_SOME = 1,
@@ -573,7 +574,7 @@ static const char USAGE[] =
 	"\n"
 	"  -s, --summarize        print the arguments only\n"
 	"  -x, --one-file-system  skip directories on other file systems\n"
-	"  -j, --threads=N        use N threads (default: one per CPU, from 2 to 8)\n"
+	"  -j, --threads=N        use at most N threads (default: 32; few of them start unless files are slow)\n"
 	"      --stats            tell on standard error how many requests ran, how fast and where\n"
 	"  -h, --help             print this\n"
 	"\n"
@@ -599,24 +600,15 @@ static size_t parse_threads(const char *arg)
 	return n;
 }
 
-static size_t default_threads(void)
+/** The file descriptors for directories: what the system leaves, but no more than are of use. */
+static void limit_fds(struct du *du)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return cpus < 2 ? 2 : cpus > 8 ? 8 : (size_t)cpus;
-}
-
-/** Divide the file descriptors between directories and workers. */
-static void share_fds(struct du *du, size_t *workers)
-{
-	size_t fds = MAX_FDS + *workers;
+	const size_t others = 3 + SPARE_FDS;
 	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < fds + 3 + SPARE_FDS) {
-		fds = limit.rlim_cur > 3 + SPARE_FDS ? (size_t)limit.rlim_cur - 3 - SPARE_FDS : 0;
+	du->max_fds = MAX_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < MAX_FDS + others) {
+		du->max_fds = limit.rlim_cur > others ? (size_t)limit.rlim_cur - others : 0;
 	}
-	if (*workers > fds / 2) {
-		*workers = fds / 2;
-	}
-	du->max_fds = fds - *workers;
 	if (du->max_fds < 2) {
 		du->max_fds = 2; // a directory and its parent
 	}
@@ -657,7 +649,7 @@ int main(int argc, char *argv[])
 	};
 
 	static struct du du;
-	size_t threads = default_threads();
+	size_t threads = THREADS;
 	bool stats = false;
 	int opt;
 	while ((opt = getopt_long(argc, argv, "sxj:h", options, NULL)) != -1) {
@@ -685,9 +677,14 @@ int main(int argc, char *argv[])
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ); // complaints are made of many small pieces
 	struct timespec start;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	size_t workers = threads - 1;
-	share_fds(&du, &workers);
-	du.ioq = ioq_create(DEPTH, workers);
+	limit_fds(&du);
+	struct ioq_options queue = {
+		.size = sizeof(queue),
+		.depth = DEPTH,
+		.nthreads = threads - 1,
+		.flags = IOQ_CALLER_RUNS, // there is nothing to be done here while requests run
+	};
+	du.ioq = ioq_create_with(&queue);
 	if (!du.ioq) {
 		fatal(&du, "cannot create a queue", errno);
 	}
