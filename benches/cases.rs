@@ -21,7 +21,7 @@ const fn group(name: &'static str, title: &'static str) -> Group {
 pub const GROUPS: [Group; 7] = [
     group("nop/flood", "no-ops, as many at once as fit; cpu is for one"),
     group("nop/latency", "no-ops one at a time, at once after the last one or 200 us later"),
-    group("lstat", "a flood of lstats, 1024 in flight; cpu is for all of them"),
+    group("lstat", "a flood of lstats, 1024 in flight; cpu is for one"),
     group("walk/warm", "every directory opened, read and closed, and every entry looked up or not"),
     group("walk/cold", "the same with nothing cached"),
     group("walk/calls", "system calls per thousand requests of the same, counted by strace"),
@@ -56,6 +56,9 @@ pub struct Case {
 
 /// Files for the lstats, at most.
 const MAX_FILES: usize = 200_000;
+
+/// How long a flood of lstats lasts, in milliseconds.
+const FLOOD: &str = "200";
 
 /// The cases of a group, or the reason why it cannot be measured here.
 pub fn of(group: &'static str, config: &Config, programs: &Programs, paths: &Path) -> Result<Vec<Case>> {
@@ -102,7 +105,7 @@ pub fn of(group: &'static str, config: &Config, programs: &Programs, paths: &Pat
         "lstat" => {
             let paths = paths.display().to_string();
             for workers in [1, 2, 3, 4, 8] {
-                let args = [paths.as_str(), &workers.to_string()];
+                let args = [paths.as_str(), &workers.to_string(), FLOOD];
                 let mut case = case("flood", workers, "lstat", &args);
                 if programs.has_libuv {
                     case.variants.push(variant(LIBUV, "lstat-uv", &args));
@@ -113,7 +116,7 @@ pub fn of(group: &'static str, config: &Config, programs: &Programs, paths: &Pat
             threads.dedup();
             for n in threads {
                 let series = format!("plain calls, {n} thread{}", if n == 1 { "" } else { "s" });
-                cases.push(plain(&series, "lstat-plain", &[&paths, &n.to_string()]));
+                cases.push(plain(&series, "lstat-plain", &[&paths, &n.to_string(), FLOOD]));
             }
         }
         "walk/warm" | "walk/cold" | "walk/calls" => {

@@ -1,6 +1,6 @@
 // A flood of lstats of real files through the queue.
 //
-// lstat PATHS WORKERS
+// lstat PATHS WORKERS MS
 
 #include "paths.h"
 #include "queue.h"
@@ -12,10 +12,11 @@ static struct bfs_stat bufs[LSTAT_DEPTH];
 int main(int argc, char *argv[])
 {
 	alarm(WATCHDOG);
-	if (argc != 3) {
-		usage("lstat PATHS WORKERS");
+	if (argc != 4) {
+		usage("lstat PATHS WORKERS MS");
 	}
 	struct paths paths = read_paths(argv[1]);
+	int64_t duration = (int64_t)number(argv[3]) * 1000000;
 	struct ioq *ioq = new_queue(LSTAT_DEPTH, number(argv[2]));
 	fill_and_drain(ioq, IOQ_NOP_LIGHT);
 
@@ -28,12 +29,12 @@ int main(int argc, char *argv[])
 	}
 
 	struct span start = start_span();
-	size_t pushed = 0, popped = 0, failed = 0;
-	while (popped < paths.count) {
-		while (nspare > 0 && pushed < paths.count) {
-			for (int i = 0; i < PUSH_BATCH && nspare > 0 && pushed < paths.count; ++i) {
+	size_t count = 0, failed = 0;
+	while (now() - start.wall < duration) {
+		while (nspare > 0) {
+			for (int i = 0; i < PUSH_BATCH && nspare > 0; ++i) {
 				struct bfs_stat *buf = spare[--nspare];
-				if (ioq_stat(ioq, AT_FDCWD, paths.path[pushed++], BFS_STAT_NOFOLLOW, buf, buf) != 0) {
+				if (ioq_stat(ioq, AT_FDCWD, next_path(&paths), BFS_STAT_NOFOLLOW, buf, buf) != 0) {
 					die("ioq_stat()");
 				}
 			}
@@ -44,12 +45,12 @@ int main(int argc, char *argv[])
 			spare[nspare++] = ent->ptr;
 			failed += ent->result < 0;
 			ioq_free(ioq, ent);
-			++popped;
+			++count;
 		}
 	}
 	struct span span = end_span(start);
 
 	ioq_destroy(ioq);
-	lstat_figures(&paths, failed, span);
+	lstat_figures(count, failed, span);
 	return EXIT_SUCCESS;
 }

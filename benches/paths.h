@@ -1,4 +1,5 @@
-// The list of files that the lstat programs go through: paths from a file, each ended by a null byte.
+// The list of files that the lstat programs go through, as often as they can in a given time: paths from a file, each
+// ended by a null byte.
 
 #ifndef PATHS_H
 #define PATHS_H
@@ -13,7 +14,7 @@ enum { LSTAT_DEPTH = 1024 }; // requests in flight
 
 struct paths {
 	const char **path;
-	size_t count;
+	size_t count, next;
 };
 
 static inline struct paths read_paths(const char *file)
@@ -39,18 +40,32 @@ static inline struct paths read_paths(const char *file)
 		paths.path[i] = text;
 		text += strlen(text) + 1;
 	}
+	if (paths.count == 0) {
+		fprintf(stderr, "%s: no files\n", file);
+		exit(EXIT_FAILURE);
+	}
 	return paths;
 }
 
-/** Print the figures of a run. Files may have gone since they were listed, but not many. */
-static inline void lstat_figures(const struct paths *paths, size_t failed, struct span span)
+/** The next path, and after the last one the first one again. */
+static inline const char *next_path(struct paths *paths)
 {
-	if (failed > paths->count / 100) {
-		fprintf(stderr, "%zu of %zu files are not there\n", failed, paths->count);
+	const char *path = paths->path[paths->next];
+	if (++paths->next == paths->count) {
+		paths->next = 0;
+	}
+	return path;
+}
+
+/** Print the figures of a run. Files may have gone since they were listed, but not many. */
+static inline void lstat_figures(size_t count, size_t failed, struct span span)
+{
+	if (failed > count / 100) {
+		fprintf(stderr, "%zu of %zu files are not there\n", failed, count);
 		exit(EXIT_FAILURE);
 	}
-	figure("throughput", 1e6 * (double)paths->count / (double)span.wall, "k/s");
-	figure("cpu", (double)span.cpu / 1e9, "s");
+	figure("throughput", 1e6 * (double)count / (double)span.wall, "k/s");
+	figure("cpu", (double)span.cpu / 1e3 / (double)count, "us");
 }
 
 #endif // PATHS_H
