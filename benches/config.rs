@@ -25,6 +25,8 @@ pub struct Config {
     pub cold_runs: usize,
     pub dir: PathBuf,
     pub svg: PathBuf,
+    /// What was recorded before, to be shown in place of anything new.
+    pub recorded: Vec<PathBuf>,
     pub others: Vec<Other>,
     pub cpus: usize,
     cold: bool,
@@ -43,6 +45,7 @@ impl Config {
             cold_runs: runs.min(5),
             dir: dir.canonicalize().map_err(|e| format!("{}: {e}", dir.display()))?,
             svg: get("BENCH_SVG").map_or(scratch().join("results.svg"), PathBuf::from),
+            recorded: get("BENCH_FROM").unwrap_or_default().split_whitespace().map(PathBuf::from).collect(),
             others: parse_others(&get("IOQ_OTHER").unwrap_or_default())?,
             cpus: available_parallelism().map_or(1, |n| n.get()),
             cold: get("BENCH_COLD").is_none_or(|cold| cold != "0"),
@@ -53,10 +56,6 @@ impl Config {
     /// Whether to measure a group: all that begin with one of the names asked for are.
     pub fn wants(&self, group: &str) -> bool {
         (self.cold || group != "walk/cold") && self.only.iter().any(|prefix| group.starts_with(prefix.trim()))
-    }
-
-    pub fn is_other(&self, name: &str) -> bool {
-        self.others.iter().any(|other| other.name == name)
     }
 }
 

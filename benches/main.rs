@@ -40,6 +40,9 @@ fn main() -> ExitCode {
 
 fn bench() -> Result<()> {
     let config = Config::from_env()?;
+    if !config.recorded.is_empty() {
+        return show(&config);
+    }
     if !GROUPS.iter().any(|group| config.wants(group.name)) {
         return Err("nothing to measure: BENCH_ONLY has names of groups, such as nop,lstat,walk/warm".into());
     }
@@ -52,7 +55,20 @@ fn bench() -> Result<()> {
     let measured = measure(&config, &programs, &paths, &mut rows);
     record::write(&rows)?;
     measured?;
-    plot::draw(&rows, &config)
+    plot::draw(&rows, &config.svg)
+}
+
+/// Shows what was measured before.
+fn show(config: &Config) -> Result<()> {
+    let rows = record::read(&config.recorded)?;
+    for group in &GROUPS {
+        let rows: Vec<_> = rows.iter().filter(|row| row.group == group.name).cloned().collect();
+        if !rows.is_empty() {
+            println!("\n{}: {}", group.name, group.title);
+            table::print(&rows);
+        }
+    }
+    plot::draw(&rows, &config.svg)
 }
 
 fn measure(config: &Config, programs: &Programs, paths: &Path, rows: &mut Vec<Row>) -> Result<()> {
@@ -68,7 +84,7 @@ fn measure(config: &Config, programs: &Programs, paths: &Path, rows: &mut Vec<Ro
         println!("\n{}: {} (runs: {})", group.name, group.title, runner.runs(&cases[0]));
         let start = rows.len();
         rows.extend(runner.run(&cases)?);
-        table::print(&rows[start..], config);
+        table::print(&rows[start..]);
     }
     Ok(())
 }

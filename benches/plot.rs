@@ -1,12 +1,13 @@
 //! The figures as a plot: a panel for each measure, with bars by number of workers.
 
 use crate::Result;
-use crate::config::{Config, LIBUV, OURS, PLAIN};
-use crate::stats::{Row, Samples};
+use crate::config::{LIBUV, OURS, PLAIN};
+use crate::stats::{self, Row, Samples};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::fs;
+use std::path::Path;
 
 struct Panel {
     group: &'static str,
@@ -83,34 +84,33 @@ impl<'a> Content<'a> {
     }
 }
 
-pub fn draw(rows: &[Row], config: &Config) -> Result<()> {
+pub fn draw(rows: &[Row], svg: &Path) -> Result<()> {
     let contents: Vec<_> = PANELS.iter().filter_map(|panel| Content::new(panel, rows)).collect();
     if contents.is_empty() {
         return Ok(());
     }
-    let whos = legend(&contents, config);
+    let whos = legend(&contents, rows);
     // What a viewer shows with the name of the file, and not half a plot.
-    let new = config.svg.with_extension("svg.new");
+    let new = svg.with_extension("svg.new");
     draw_to(&new, &contents, &whos).map_err(|e| e.to_string())?;
-    fs::rename(&new, &config.svg).map_err(|e| format!("{}: {e}", config.svg.display()))?;
-    println!("\n{}", config.svg.display());
+    fs::rename(&new, svg).map_err(|e| format!("{}: {e}", svg.display()))?;
+    println!("\n{}", svg.display());
     Ok(())
 }
 
 /// Everyone who has bars, with their colours.
-fn legend(contents: &[Content], config: &Config) -> Vec<(String, RGBColor)> {
-    let mut whos = vec![(OURS.to_string(), OUR_COLOUR)];
-    let others = config.others.iter().map(|other| other.name.clone());
-    whos.extend(others.zip(OTHER_COLOURS.into_iter().cycle()));
+fn legend<'a>(contents: &[Content], rows: &'a [Row]) -> Vec<(&'a str, RGBColor)> {
+    let mut whos = vec![(OURS, OUR_COLOUR)];
+    whos.extend(stats::others(rows).into_iter().zip(OTHER_COLOURS.into_iter().cycle()));
     if contents.iter().any(|content| content.bars.iter().any(|row| row.get(LIBUV).is_some())) {
-        whos.push((LIBUV.into(), LIBUV_COLOUR));
+        whos.push((LIBUV, LIBUV_COLOUR));
     }
     whos
 }
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
-fn draw_to(path: &std::path::Path, contents: &[Content], whos: &[(String, RGBColor)]) -> Drawn {
+fn draw_to(path: &Path, contents: &[Content], whos: &[(&str, RGBColor)]) -> Drawn {
     let columns = contents.len().min(COLUMNS);
     let lines = contents.len().div_ceil(columns);
     let size = (PANEL_SIZE.0 * columns as u32, PANEL_SIZE.1 * lines as u32 + LEGEND_HEIGHT);
@@ -130,12 +130,12 @@ fn text(size: u32, horizontal: HPos) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK).pos(Pos::new(horizontal, VPos::Center))
 }
 
-fn draw_legend(area: &Area, whos: &[(String, RGBColor)]) -> Drawn {
+fn draw_legend(area: &Area, whos: &[(&str, RGBColor)]) -> Drawn {
     let middle = LEGEND_HEIGHT as i32 / 2;
     let mut x = 24;
     for (name, colour) in whos {
         area.draw(&Rectangle::new([(x, middle - 7), (x + 14, middle + 7)], colour.filled()))?;
-        area.draw(&Text::new(name.clone(), (x + 22, middle), text(15, HPos::Left)))?;
+        area.draw(&Text::new(name.to_string(), (x + 22, middle), text(15, HPos::Left)))?;
         // Whatever the font
         x += 52 + 9 * name.len() as i32;
     }
@@ -144,7 +144,7 @@ fn draw_legend(area: &Area, whos: &[(String, RGBColor)]) -> Drawn {
     Ok(())
 }
 
-fn draw_panel(area: &Area, content: &Content, whos: &[(String, RGBColor)]) -> Drawn {
+fn draw_panel(area: &Area, content: &Content, whos: &[(&str, RGBColor)]) -> Drawn {
     let groups = content.bars.len();
     let scale = content.panel.scale;
     let mut chart = ChartBuilder::on(area)

@@ -1,8 +1,9 @@
 //! Figures: what was measured, and how the implementations compare.
 
-use crate::config::{Config, OURS};
+use crate::config::{LIBUV, OURS, PLAIN};
 
 /// The values of one figure in all runs.
+#[derive(Clone)]
 pub struct Samples {
     runs: Vec<f64>,
     sorted: Vec<f64>,
@@ -41,6 +42,7 @@ impl Samples {
 }
 
 /// One figure of one case, for everyone who was measured.
+#[derive(Clone)]
 pub struct Row {
     pub group: &'static str,
     pub series: String,
@@ -75,8 +77,26 @@ impl Row {
     }
 
     /// The same against the best of all other implementations.
-    pub fn best_ratio(&self, config: &Config) -> Option<f64> {
-        let ratios: Option<Vec<_>> = config.others.iter().map(|other| self.ratio(&other.name)).collect();
+    pub fn best_ratio(&self, others: &[&str]) -> Option<f64> {
+        let ratios: Option<Vec<_>> = others.iter().map(|other| self.ratio(other)).collect();
         ratios?.into_iter().reduce(f64::min)
     }
+}
+
+/// Everyone in some rows but the library, in the order of the columns.
+pub fn competitors(rows: &[Row]) -> Vec<&str> {
+    let mut names: Vec<&str> = vec![];
+    for (name, _) in rows.iter().flat_map(|row| &row.columns) {
+        if name != OURS && !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Of those, the other implementations of the queue.
+pub fn others(rows: &[Row]) -> Vec<&str> {
+    let mut names = competitors(rows);
+    names.retain(|name| ![PLAIN, LIBUV].contains(name));
+    names
 }

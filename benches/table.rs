@@ -1,19 +1,15 @@
 //! The figures as a table on the terminal, one for each group.
 
-use crate::config::{Config, OURS};
-use crate::stats::Row;
+use crate::config::OURS;
+use crate::stats::{self, Row};
 
 /// Prints rows of one group: the library's median and spread; for everyone else the median, and how many times better
 /// the library is.
-pub fn print(rows: &[Row], config: &Config) {
-    let mut names: Vec<&str> = vec![];
-    for (name, _) in rows.iter().flat_map(|row| &row.columns) {
-        if name != OURS && !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
+pub fn print(rows: &[Row]) {
+    let names = stats::competitors(rows);
+    let others = stats::others(rows);
     // With one other there is no choice.
-    let best = config.others.len() > 1 && names.iter().any(|name| config.is_other(name));
+    let best = others.len() > 1;
 
     // The ratio only of those who are measured together with the library
     let compared: Vec<_> = names.iter().map(|name| rows.iter().any(|row| row.ratio(name).is_some())).collect();
@@ -40,7 +36,7 @@ pub fn print(rows: &[Row], config: &Config) {
             line.extend(compared.then(|| row.ratio(name).map_or("".into(), ratio)));
         }
         if best {
-            line.push(row.best_ratio(config).map_or("".into(), ratio));
+            line.push(row.best_ratio(&others).map_or("".into(), ratio));
         }
         lines.push(line);
     }
