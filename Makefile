@@ -232,8 +232,8 @@ abi: $(BUILD)/ioq.map
 
 ## Benchmarks
 
-# The driver only starts the programs that it compiles, so it need not be fast itself. BENCH_ONLY chooses groups,
-# BENCH_FROM shows what was recorded before, and BENCH_SVG is where the plot goes; docs/benchmarks.md has more.
+# The driver only starts the programs that it compiles, so it need not be fast itself. BENCH_ONLY chooses groups (such as
+# slow), BENCH_FROM shows what was recorded before, and BENCH_SVG is where the plot goes; docs/benchmarks.md has more.
 .PHONY: bench
 bench: $(BUILD)/libioq.so $(BUILD)/$(soname)
 	CC='$(CC)' CFLAGS='$(CFLAGS)' $(CARGO) bench $(CARGOFLAGS) --profile dev --bench main

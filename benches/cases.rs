@@ -2,7 +2,8 @@
 
 use crate::Result;
 use crate::compile::Programs;
-use crate::config::{Config, LIBUV, PLAIN, scratch};
+use crate::config::{Config, LIBUV, PLAIN};
+use crate::slow::{self, SlowFs};
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -18,13 +19,19 @@ const fn group(name: &'static str, title: &'static str) -> Group {
     Group { name, title }
 }
 
-pub const GROUPS: [Group; 7] = [
+pub const GROUPS: [Group; 10] = [
     group("nop/flood", "no-ops, as many at once as fit; cpu is for one"),
     group("nop/latency", "no-ops one at a time, at once after the last one or 200 us later"),
     group("lstat", "a flood of lstats, 1024 in flight; cpu is for one"),
     group("walk/warm", "every directory opened, read and closed, and every entry looked up or not"),
     group("walk/cold", "the same with nothing cached"),
     group("walk/calls", "system calls per thousand requests of the same, counted by strace"),
+    group("slow/lstat", "a flood of lstats where every answer takes 0.2, 1 or 5 ms, 1024 in flight"),
+    group("slow/walk", "every directory opened, read and closed, and every entry looked up or not, there"),
+    group(
+        "slow/threads",
+        "a long flood there; the most threads that the kernel had for it, at its start and at its end",
+    ),
     group("life", "create and destroy; memory after create and after 4096 no-ops; cpu in 200 ms with nothing to do"),
 ];
 
@@ -34,8 +41,12 @@ pub enum Way {
     Warm,
     /// Empty the caches first.
     Cold,
+    /// Each run takes long.
+    Slow,
     /// Count system calls rather than time.
     Traced,
+    /// Count the kernel's threads meanwhile.
+    Watched,
 }
 
 /// Someone who does the work of a case.
@@ -60,8 +71,11 @@ const MAX_FILES: usize = 200_000;
 /// How long a flood of lstats lasts, in milliseconds.
 const FLOOD: &str = "200";
 
-/// The cases of a group, or the reason why it cannot be measured here.
-pub fn of(group: &'static str, config: &Config, programs: &Programs, paths: &Path) -> Result<Vec<Case>> {
+/// The cases of a group, and the file systems that must be there for them; or the reason why it cannot be measured here.
+pub fn of(group: &'static str, config: &Config, programs: &Programs, paths: &Path) -> Result<(Vec<Case>, Vec<SlowFs>)> {
+    if group.starts_with("slow") {
+        return slow::cases(group, programs);
+    }
     let dir = config.dir.display().to_string();
     let way = match group {
         "walk/cold" => Way::Cold,
@@ -146,10 +160,10 @@ pub fn of(group: &'static str, config: &Config, programs: &Programs, paths: &Pat
             }
         }
     }
-    Ok(cases)
+    Ok((cases, vec![]))
 }
 
-fn variant(who: &str, program: &str, args: &[&str]) -> Variant {
+pub fn variant(who: &str, program: &str, args: &[&str]) -> Variant {
     Variant {
         who: who.into(),
         program: Programs::path(who, program),
@@ -163,19 +177,16 @@ pub fn drop_caches() -> Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3").map_err(|e| e.to_string())
 }
 
-/// Writes the list of files for the lstats, in the order in which a walk finds them.
-pub fn list_files(config: &Config) -> Result<PathBuf> {
-    let list = scratch().join("paths");
+/// Writes the list of files for the lstats, in the order in which a walk finds them. Returns how many there are.
+pub fn list_files(dir: &Path, list: &Path) -> Result<usize> {
     let write = || {
-        let mut out = BufWriter::new(fs::File::create(&list)?);
+        let mut out = BufWriter::new(fs::File::create(list)?);
         let mut left = MAX_FILES;
-        list_directory(&config.dir, &mut out, &mut left)?;
+        list_directory(dir, &mut out, &mut left)?;
         out.flush()?;
         Ok(MAX_FILES - left)
     };
-    let count = write().map_err(|e: std::io::Error| format!("{}: {e}", list.display()))?;
-    println!("{count} files for the lstats");
-    Ok(list)
+    write().map_err(|e: std::io::Error| format!("{}: {e}", list.display()))
 }
 
 fn list_directory(dir: &Path, out: &mut impl Write, left: &mut usize) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! The programs, one build for each implementation.
 
 use crate::Result;
-use crate::config::{Config, LIBUV, OURS, PLAIN, root, scratch};
+use crate::config::{Config, LIBUV, OURS, PLAIN, RING, root, scratch};
 use std::env;
 use std::fs;
 use std::path::PathBuf;
@@ -14,6 +14,10 @@ pub struct Programs {
     /// The implementations of the queue, the library first.
     pub queues: Vec<String>,
     pub has_libuv: bool,
+    /// One bare ring (`ring-limit.c`).
+    pub has_ring: bool,
+    /// `slow-fs.c`.
+    pub has_slow_fs: bool,
 }
 
 impl Programs {
@@ -49,12 +53,23 @@ pub fn all(config: &Config) -> Result<Programs> {
     for program in ["lstat-plain", "walk-plain"] {
         compile(PLAIN, program, &["-pthread".into()])?;
     }
-    let libuv = libuv_flags();
-    match &libuv {
-        Some(flags) => compile(LIBUV, "lstat-uv", flags)?,
-        None => println!("libuv is not compared: pkg-config does not find it"),
-    }
-    Ok(Programs { queues, has_libuv: libuv.is_some() })
+    Ok(Programs {
+        queues,
+        has_libuv: compile_with("libuv", LIBUV, "lstat-uv")?,
+        has_ring: compile_with("liburing >= 2.2", RING, "ring-limit")?,
+        has_slow_fs: compile_with("fuse3 >= 3.4", PLAIN, "slow-fs")?,
+    })
+}
+
+/// Compiles with a package that pkg-config knows. Returns false if it does not.
+fn compile_with(package: &str, who: &str, program: &str) -> Result<bool> {
+    let Some(mut flags) = package_flags(package) else {
+        println!("{program}.c is left out: pkg-config does not find {package}");
+        return Ok(false);
+    };
+    flags.push("-pthread".into());
+    compile(who, program, &flags)?;
+    Ok(true)
 }
 
 /// Compiles with the given flags alone: another implementation must not find the library's headers.
@@ -75,8 +90,8 @@ fn compile(who: &str, program: &str, flags: &[String]) -> Result<()> {
     }
 }
 
-fn libuv_flags() -> Option<Vec<String>> {
-    let output = Command::new("pkg-config").args(["--cflags", "--libs", "libuv"]).output().ok()?;
+fn package_flags(package: &str) -> Option<Vec<String>> {
+    let output = Command::new("pkg-config").args(["--cflags", "--libs", package]).output().ok()?;
     let flags = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| flags.split_whitespace().map(String::from).collect())
 }

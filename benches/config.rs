@@ -11,6 +11,7 @@ pub const OURS: &str = "libioq";
 /// The names of what is no queue, but shown beside the queues.
 pub const PLAIN: &str = "plain";
 pub const LIBUV: &str = "libuv";
+pub const RING: &str = "ring";
 
 /// Another implementation of the library's headers.
 pub struct Other {
@@ -21,8 +22,9 @@ pub struct Other {
 
 pub struct Config {
     pub runs: usize,
-    /// A run with nothing cached takes seconds, so there are fewer.
+    /// A run with nothing cached takes seconds, a round of runs on slow file systems minutes, so there are fewer.
     pub cold_runs: usize,
+    pub slow_runs: usize,
     pub dir: PathBuf,
     pub svg: PathBuf,
     /// What was recorded before, to be shown in place of anything new.
@@ -43,6 +45,7 @@ impl Config {
         Ok(Self {
             runs,
             cold_runs: runs.min(5),
+            slow_runs: runs.min(3),
             dir: dir.canonicalize().map_err(|e| format!("{}: {e}", dir.display()))?,
             svg: get("BENCH_SVG").map_or(scratch().join("results.svg"), PathBuf::from),
             recorded: get("BENCH_FROM").unwrap_or_default().split_whitespace().map(PathBuf::from).collect(),
@@ -98,7 +101,8 @@ fn parse_others(text: &str) -> Result<Vec<Other>> {
         if flags[0].ends_with(':') {
             flags.remove(0);
         }
-        let taken = [OURS, PLAIN, LIBUV].contains(&name.as_str()) || others.iter().any(|other| other.name == name);
+        let taken =
+            [OURS, PLAIN, LIBUV, RING].contains(&name.as_str()) || others.iter().any(|other| other.name == name);
         // It names a directory, too.
         if taken || name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
             return Err(format!("IOQ_OTHER: '{name}' is taken, or no name of letters, digits, - and _"));

@@ -4,6 +4,7 @@
 //! - `config.rs`: what the environment asks for
 //! - `compile.rs`: the programs, one build for each implementation
 //! - `cases.rs`: what is measured
+//! - `slow.rs`: what is measured on slow file systems, and those
 //! - `run.rs`: the runs
 //! - `stats.rs`: the figures that come of it
 //! - `table.rs`, `record.rs`, `plot.rs`: where they go
@@ -14,12 +15,13 @@ mod config;
 mod plot;
 mod record;
 mod run;
+mod slow;
 mod stats;
 mod table;
 
 use cases::GROUPS;
 use compile::Programs;
-use config::Config;
+use config::{Config, scratch};
 use run::Runner;
 use stats::Row;
 use std::path::Path;
@@ -47,7 +49,8 @@ fn bench() -> Result<()> {
         return Err("nothing to measure: BENCH_ONLY has names of groups, such as nop,lstat,walk/warm".into());
     }
     let programs = compile::all(&config)?;
-    let paths = cases::list_files(&config)?;
+    let paths = scratch().join("paths");
+    println!("{} files for the lstats", cases::list_files(&config.dir, &paths)?);
     println!("{config}");
 
     let mut rows = vec![];
@@ -74,8 +77,9 @@ fn show(config: &Config) -> Result<()> {
 fn measure(config: &Config, programs: &Programs, paths: &Path, rows: &mut Vec<Row>) -> Result<()> {
     let mut runner = Runner::new(config)?;
     for group in GROUPS.iter().filter(|group| config.wants(group.name)) {
-        let cases = match cases::of(group.name, config, programs, paths) {
-            Ok(cases) => cases,
+        // Mounted until the group is measured.
+        let (cases, _mounts) = match cases::of(group.name, config, programs, paths) {
+            Ok(measurable) => measurable,
             Err(reason) => {
                 println!("\n{}: skipped, {reason}", group.name);
                 continue;

@@ -1,11 +1,12 @@
 //! The figures as a plot: a panel for each measure, with bars by number of workers.
 
 use crate::Result;
-use crate::config::{LIBUV, OURS, PLAIN};
+use crate::config::{LIBUV, OURS, PLAIN, RING};
 use crate::stats::{self, Row, Samples};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::error::Error;
 use std::fs;
 use std::path::Path;
 
@@ -18,13 +19,16 @@ struct Panel {
     scale: f64,
 }
 
-const PANELS: [Panel; 6] = [
+const PANELS: [Panel; 9] = [
     panel("nop/flood", "light, 4096 deep", "throughput", "No-ops, millions per second", 1.0),
     panel("nop/flood", "heavy, 4096 deep", "throughput", "One system call each, millions per second", 1.0),
     panel("lstat", "flood", "throughput", "lstats, thousands per second", 1.0),
     panel("nop/latency", "light, 200 us later", "p50", "One no-op while all sleep, median in µs", 1e-3),
     panel("walk/warm", "stats", "time", "Walk with a stat per file, warm, ms", 1.0),
     panel("walk/cold", "stats", "time", "Walk with a stat per file, cold, ms", 1.0),
+    panel("slow/lstat", "1 ms", "throughput", "1 ms an answer: lstats, thousands per second", 1.0),
+    panel("slow/walk", "1 ms, names", "time", "1 ms an answer: walk, seconds", 1e-3),
+    panel("slow/walk", "1 ms, stats", "time", "1 ms an answer: walk with a stat per file, seconds", 1e-3),
 ];
 
 const fn panel(
@@ -37,27 +41,47 @@ const fn panel(
     Panel { group, series, figure, title, scale }
 }
 
+/// A line that is so many times as high as the bars says nothing about them, and would leave them no room.
+const TOO_HIGH: f64 = 3.0;
+
 const COLUMNS: usize = 3;
 const PANEL_SIZE: (u32, u32) = (380, 260);
 const LEGEND_HEIGHT: u32 = 44;
 const LABELS_HEIGHT: u32 = 34;
 
-/// Colours that can be told apart by everybody: the library's, those of other implementations, libuv's.
+/// Colours that can be told apart by everybody: the library's, those of other implementations, libuv's, a bare ring's.
 const OUR_COLOUR: RGBColor = RGBColor(0, 114, 178);
 const OTHER_COLOURS: [RGBColor; 3] = [RGBColor(230, 159, 0), RGBColor(204, 121, 167), RGBColor(213, 94, 0)];
 const LIBUV_COLOUR: RGBColor = RGBColor(160, 160, 160);
+const RING_COLOUR: RGBColor = RGBColor(0, 158, 115);
 const INK: RGBColor = RGBColor(51, 51, 51);
 const GRID: RGBColor = RGBColor(225, 225, 225);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+struct Line<'a> {
+    samples: &'a Samples,
+    colour: RGBColor,
+    name: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn new(row: &'a Row) -> Option<Self> {
+        let (samples, colour) = match (row.get(PLAIN), row.get(RING)) {
+            (Some(samples), _) => (samples, BLACK),
+            (_, samples) => (samples?, RING_COLOUR),
+        };
+        Some(Self { samples, colour, name: row.series.rsplit(", ").next().unwrap_or_default() })
+    }
+}
 
 /// The part of the rows that a panel shows.
 struct Content<'a> {
     panel: &'a Panel,
     /// By number of workers.
     bars: Vec<&'a Row>,
-    /// What plain system calls do in place of the queue.
-    lines: Vec<&'a Row>,
+    /// What is done in place of the queue: by plain system calls, or by one bare ring.
+    lines: Vec<Line<'a>>,
 }
 
 impl<'a> Content<'a> {
@@ -65,16 +89,23 @@ impl<'a> Content<'a> {
         let rows = rows.iter().filter(|row| row.group == panel.group && row.figure == panel.figure);
         let (bars, lines): (Vec<_>, Vec<_>) = rows.partition(|row| row.workers.is_some());
         let bars: Vec<_> = bars.into_iter().filter(|row| row.series == panel.series).collect();
-        // Those of a walk are named for it; any others go with any bars.
+        // Those of the warm lstats go with any bars; others are named for theirs.
         let of_series = |row: &&Row| row.group == "lstat" || row.series.starts_with(panel.series);
-        let lines = lines.into_iter().filter(of_series).collect();
+        let mut lines: Vec<_> = lines.into_iter().filter(of_series).filter_map(Line::new).collect();
+        let limit = TOO_HIGH * highest(bars.iter().flat_map(|row| &row.columns).map(|(_, samples)| samples));
+        // Of the rings, only the best: the others are there to find it.
+        let best_ring = highest(lines.iter().filter(|line| line.colour == RING_COLOUR).map(|line| line.samples));
+        lines.retain(|line| {
+            let median = line.samples.median();
+            median < limit && (line.colour != RING_COLOUR || median == best_ring)
+        });
         (!bars.is_empty()).then_some(Self { panel, bars, lines })
     }
 
     /// The end of the axis, above all bars and lines. A whisker may be cut off.
     fn top(&self) -> f64 {
-        let samples = self.bars.iter().chain(&self.lines).flat_map(|row| &row.columns);
-        samples.map(|(_, samples)| samples.median()).fold(0.0, f64::max) * self.panel.scale * 1.2
+        let bars = self.bars.iter().flat_map(|row| &row.columns).map(|(_, samples)| samples);
+        highest(bars.chain(self.lines.iter().map(|line| line.samples))) * self.panel.scale * 1.2
     }
 
     /// The width of the plot, in groups of bars: beyond them there is room for what the lines are called.
@@ -82,6 +113,10 @@ impl<'a> Content<'a> {
         let groups = self.bars.len() as f64;
         if self.lines.is_empty() { groups } else { groups * 1.22 }
     }
+}
+
+fn highest<'a>(samples: impl Iterator<Item = &'a Samples>) -> f64 {
+    samples.map(Samples::median).fold(0.0, f64::max)
 }
 
 pub fn draw(rows: &[Row], svg: &Path) -> Result<()> {
@@ -108,7 +143,7 @@ fn legend<'a>(contents: &[Content], rows: &'a [Row]) -> Vec<(&'a str, RGBColor)>
     whos
 }
 
-type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+type Drawn = std::result::Result<(), Box<dyn Error>>;
 
 fn draw_to(path: &Path, contents: &[Content], whos: &[(&str, RGBColor)]) -> Drawn {
     let columns = contents.len().min(COLUMNS);
@@ -118,7 +153,7 @@ fn draw_to(path: &Path, contents: &[Content], whos: &[(&str, RGBColor)]) -> Draw
     // Readers may have a dark page behind it.
     root.fill(&WHITE)?;
     let (top, panels) = root.split_vertically(LEGEND_HEIGHT);
-    draw_legend(&top, whos)?;
+    draw_legend(&top, whos, contents)?;
     for (content, area) in contents.iter().zip(panels.split_evenly((lines, columns))) {
         draw_panel(&area, content, whos)?;
     }
@@ -130,18 +165,27 @@ fn text(size: u32, horizontal: HPos) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK).pos(Pos::new(horizontal, VPos::Center))
 }
 
-fn draw_legend(area: &Area, whos: &[(&str, RGBColor)]) -> Drawn {
+fn draw_legend(area: &Area, whos: &[(&str, RGBColor)], contents: &[Content]) -> Drawn {
     let middle = LEGEND_HEIGHT as i32 / 2;
     let mut x = 24;
     for (name, colour) in whos {
         area.draw(&Rectangle::new([(x, middle - 7), (x + 14, middle + 7)], colour.filled()))?;
-        area.draw(&Text::new(name.to_string(), (x + 22, middle), text(15, HPos::Left)))?;
-        // Whatever the font
-        x += 52 + 9 * name.len() as i32;
+        x = draw_legend_text(area, x, name)?;
     }
-    area.draw(&PathElement::new([(x, middle), (x + 14, middle)], BLACK.stroke_width(1)))?;
-    area.draw(&Text::new("plain system calls", (x + 22, middle), text(15, HPos::Left)))?;
+    for (name, colour) in [("plain system calls", BLACK), ("one ring alone", RING_COLOUR)] {
+        if contents.iter().flat_map(|content| &content.lines).any(|line| line.colour == colour) {
+            area.draw(&PathElement::new([(x, middle), (x + 14, middle)], colour.stroke_width(1)))?;
+            x = draw_legend_text(area, x, name)?;
+        }
+    }
     Ok(())
+}
+
+/// Returns where the next one goes.
+fn draw_legend_text(area: &Area, x: i32, name: &str) -> std::result::Result<i32, Box<dyn Error>> {
+    area.draw(&Text::new(name.to_string(), (x + 22, LEGEND_HEIGHT as i32 / 2), text(15, HPos::Left)))?;
+    // Whatever the font
+    Ok(x + 52 + 9 * name.len() as i32)
 }
 
 fn draw_panel(area: &Area, content: &Content, whos: &[(&str, RGBColor)]) -> Drawn {
@@ -185,14 +229,12 @@ fn draw_panel(area: &Area, content: &Content, whos: &[(&str, RGBColor)]) -> Draw
     let middle = chart.backend_coord(&(groups as f64 / 2.0, 0.0)).0 - area.get_base_pixel().0;
     area.draw(&Text::new(format!("workers ({direction})"), (middle, bottom + 24), text(12, HPos::Center)))?;
 
-    for row in &content.lines {
-        let Some(samples) = row.get(PLAIN) else { continue };
-        let y = samples.median() * scale;
-        chart.draw_series([PathElement::new([(0.0, y), (content.width(), y)], BLACK.stroke_width(1))])?;
+    for line in &content.lines {
+        let y = line.samples.median() * scale;
+        chart.draw_series([PathElement::new([(0.0, y), (content.width(), y)], line.colour.stroke_width(1))])?;
         let (x, y) = chart.backend_coord(&(content.width(), y));
         let (left, top) = area.get_base_pixel();
-        let name = row.series.rsplit(", ").next().unwrap_or_default().to_string();
-        area.draw(&Text::new(name, (x - left - 2, y - top - 8), text(11, HPos::Right)))?;
+        area.draw(&Text::new(line.name.to_string(), (x - left - 2, y - top - 8), text(11, HPos::Right)))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A group of cases, measured, after one round that does not count.
+//! A group of cases, measured, after one round that does not count where that makes a difference.
 //!
 //! A round is a run of everyone in every case, so that whatever else the machine does comes to all of them.
 
@@ -10,7 +10,9 @@ use crate::stats::{Row, Samples};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// A line of a program's output.
 struct Figure {
@@ -27,6 +29,9 @@ const COUNT: &str = "count";
 
 /// The system calls that are counted.
 const CALLS: [&str; 2] = ["futex", "io_uring_enter"];
+
+/// How often the kernel's threads are counted.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
 
 pub struct Runner<'a> {
     config: &'a Config,
@@ -45,9 +50,8 @@ impl<'a> Runner<'a> {
 
     /// Measures the cases of a group.
     pub fn run(&mut self, cases: &[Case]) -> Result<Vec<Row>> {
-        if self.entries.is_none() && cases[0].group.starts_with("walk") {
-            self.entries = Some(self.reference()?);
-        }
+        let first = &cases[0].variants[0];
+        self.entries = if first.program.ends_with("walk") { Some(reference(&first.args[1])?) } else { None };
         if cases[0].way == Way::Warm {
             self.round(cases)?;
         }
@@ -67,23 +71,18 @@ impl<'a> Runner<'a> {
         match case.way {
             Way::Warm => self.config.runs,
             Way::Cold => self.config.cold_runs,
-            Way::Traced => 1,
+            Way::Slow => self.config.slow_runs,
+            Way::Traced | Way::Watched => 1,
         }
-    }
-
-    /// The number of entries that a walk by plain system calls finds.
-    fn reference(&self) -> Result<f64> {
-        let mut command = Command::new(Programs::path(PLAIN, "walk-plain"));
-        let figures = output(command.arg("names").arg(&self.config.dir))?;
-        find(&figures, "entries")
     }
 
     /// One run. Returns what it measured.
     fn once(&self, case: &Case, variant: &Variant) -> Result<Vec<Figure>> {
         let figures = match case.way {
-            Way::Warm => output(Command::new(&variant.program).args(&variant.args))?,
+            Way::Warm | Way::Slow => output(Command::new(&variant.program).args(&variant.args))?,
             Way::Cold => self.cold(variant)?,
             Way::Traced => traced(variant)?,
+            Way::Watched => watched(variant)?,
         };
         if let (Ok(entries), Some(expected)) = (find(&figures, "entries"), self.entries) {
             if entries != expected {
@@ -101,6 +100,12 @@ impl<'a> Runner<'a> {
         output(warm_up.arg(&variant.args[0]).arg(&self.empty).args(&variant.args[2..]))?;
         output(Command::new(&variant.program).args(&variant.args))
     }
+}
+
+/// The number of entries that a walk by plain system calls finds.
+fn reference(dir: &str) -> Result<f64> {
+    let figures = output(Command::new(Programs::path(PLAIN, "walk-plain")).args(["names", dir]))?;
+    find(&figures, "entries")
 }
 
 /// Runs a program under strace, and counts system calls in place of its own figures.
@@ -123,9 +128,44 @@ fn traced(variant: &Variant) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// Runs a program, and counts the kernel's threads for its rings meanwhile: the most that there are in the first fifth
+/// of the time and in the last.
+fn watched(variant: &Variant) -> Result<Vec<Figure>> {
+    let mut command = Command::new(&variant.program);
+    command.args(&variant.args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut counts = vec![];
+    let output = command.spawn().and_then(|mut child| {
+        while child.try_wait()?.is_none() {
+            counts.push(kernel_threads(child.id()));
+            thread::sleep(COUNT_EVERY);
+        }
+        child.wait_with_output()
+    });
+    let mut figures = figures(&command, output)?;
+    let fifth = counts.len().div_ceil(5);
+    for (name, counts) in [("at its start", &counts[..fifth]), ("at its end", &counts[counts.len() - fifth..])] {
+        let most = counts.iter().max().map_or(0.0, |&most| most as f64);
+        figures.push(Figure { name: name.into(), value: most, unit: "threads".into() });
+    }
+    Ok(figures)
+}
+
+/// How many threads the kernel has for the rings of a process.
+fn kernel_threads(process: u32) -> usize {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("iou-wrk")).count()
+}
+
 /// Runs a program, and reads its figures.
 fn output(command: &mut Command) -> Result<Vec<Figure>> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    let output = command.output();
+    figures(command, output)
+}
+
+/// The figures that a program has printed.
+fn figures(command: &Command, output: std::io::Result<Output>) -> Result<Vec<Figure>> {
+    let output = output.map_err(|e| format!("{command:?}: {e}"))?;
     if !output.status.success() {
         let hung = if output.status.signal() == Some(libc::SIGALRM) { " (it hung)" } else { "" };
         let said = String::from_utf8_lossy(&output.stderr);

@@ -1,6 +1,6 @@
 //! Figures: what was measured, and how the implementations compare.
 
-use crate::config::{LIBUV, OURS, PLAIN};
+use crate::config::{LIBUV, OURS, PLAIN, RING};
 
 /// The values of one figure in all runs.
 #[derive(Clone)]
@@ -97,6 +97,6 @@ pub fn competitors(rows: &[Row]) -> Vec<&str> {
 /// Of those, the other implementations of the queue.
 pub fn others(rows: &[Row]) -> Vec<&str> {
     let mut names = competitors(rows);
-    names.retain(|name| ![PLAIN, LIBUV].contains(name));
+    names.retain(|name| ![PLAIN, LIBUV, RING].contains(name));
     names
 }
