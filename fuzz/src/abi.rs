@@ -74,6 +74,7 @@ pub const BFS_STAT_ALL: c_uint = (1 << 15) - 1;
 pub const BFS_UNKNOWN: c_int = 0;
 
 pub const IOQ_CALLER_RUNS: c_uint = 1;
+pub const IOQ_NO_DESCRIPTORS: c_uint = 2;
 
 pub const IOQ_BACKEND_DEFAULT: c_uint = 0;
 pub const IOQ_BACKEND_AUTO: c_uint = 1;
@@ -89,6 +90,24 @@ pub struct ioq_options {
     pub backend: c_uint,
     pub flags: c_uint,
     pub inflight: usize,
+    pub name: *const c_char,
+    pub stack_size: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ioq_info {
+    pub size: usize,
+    pub pending: usize,
+    pub running: usize,
+    pub ready: usize,
+    pub held: usize,
+    pub workers: usize,
+    pub in_ring: usize,
+    pub ring_limit: usize,
+    pub ring_error: c_int,
+    pub worker_error: c_int,
+    pub oldest: u64,
 }
 
 #[repr(C, align(64))]
@@ -144,7 +163,10 @@ pub fn set_errno(value: c_int) {
     unsafe { *libc::__errno_location() = value };
 }
 
-const _: () = assert!(size_of::<bfs_stat>() == 144 && size_of::<ioq_ent>() == 64 && size_of::<ioq_options>() == 40);
+const _: () = {
+    assert!(size_of::<bfs_stat>() == 144 && size_of::<ioq_ent>() == 64);
+    assert!(size_of::<ioq_options>() == 56 && size_of::<ioq_info>() == 80);
+};
 
 unsafe extern "C" {
     pub fn ioq_create(depth: usize, nthreads: usize) -> *mut ioq;
@@ -171,9 +193,15 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn ioq_submit(ioq: *mut ioq);
     pub fn ioq_pop(ioq: *mut ioq, block: bool) -> *mut ioq_ent;
+    pub fn ioq_pop_until(ioq: *mut ioq, deadline: *const libc::timespec) -> *mut ioq_ent;
+    pub fn ioq_pop_many(ioq: *mut ioq, ents: *mut *mut ioq_ent, count: usize, block: bool) -> usize;
+    pub fn ioq_fd(ioq: *mut ioq) -> c_int;
     pub fn ioq_free(ioq: *mut ioq, ent: *mut ioq_ent);
     pub fn ioq_count(ioq: *const ioq, counts: *mut ioq_counts);
+    pub fn ioq_info(ioq: *mut ioq, info: *mut ioq_info) -> c_int;
     pub fn ioq_cancel(ioq: *mut ioq);
+    pub fn ioq_last(ioq: *const ioq) -> *const ioq_ent;
+    pub fn ioq_cancel_one(ioq: *mut ioq, ent: *const ioq_ent);
     pub fn ioq_destroy(ioq: *mut ioq);
 
     pub fn bfs_allocdir() -> *mut bfs_dir;

@@ -28,6 +28,9 @@ pub struct Options {
     pub backend: Choice,
     pub flags: QueueFlags,
     pub inflight: Inflight,
+    /// The length of a name, or 0 for none.
+    pub name: u8,
+    pub stack: Stack,
 }
 
 /// Which part of the structure there is, or what a later header may have added to it.
@@ -67,16 +70,17 @@ impl Choice {
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum QueueFlags {
-    None,
-    CallerRuns,
+    /// Some of those that there are.
+    Known(u8),
     Any(u32),
 }
+
+pub const KNOWN_FLAGS: u32 = IOQ_CALLER_RUNS | IOQ_NO_DESCRIPTORS;
 
 impl QueueFlags {
     pub fn value(self) -> u32 {
         match self {
-            QueueFlags::None => 0,
-            QueueFlags::CallerRuns => IOQ_CALLER_RUNS,
+            QueueFlags::Known(n) => u32::from(n) & KNOWN_FLAGS,
             QueueFlags::Any(flags) => flags,
         }
     }
@@ -160,6 +164,52 @@ fn absurd(n: u8) -> usize {
     }
 }
 
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Stack {
+    Default,
+    /// Enough for the library and all checks in it: 256 KiB to 4 MiB.
+    Some(u8),
+}
+
+impl Stack {
+    pub fn value(self) -> usize {
+        match self {
+            Stack::Default => 0,
+            Stack::Some(n) => (256 << 10) + usize::from(n) * 16_000,
+        }
+    }
+}
+
+/// When a pop is to give up.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Until {
+    Never,
+    Past,
+    /// In so many microseconds.
+    Soon(u16),
+    /// No time at all.
+    Wrong(bool),
+}
+
+impl Until {
+    pub fn timespec(self) -> Option<libc::timespec> {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        match self {
+            Until::Never => return None,
+            Until::Past => {}
+            Until::Soon(n) => {
+                // SAFETY: the pointer is valid for writes.
+                unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+                let nanos = time.tv_nsec + i64::from(n) * 1000;
+                time.tv_sec += nanos / 1_000_000_000;
+                time.tv_nsec = nanos % 1_000_000_000;
+            }
+            Until::Wrong(negative) => time.tv_nsec = if negative { -1 } else { 1_000_000_000 },
+        }
+        Some(time)
+    }
+}
+
 /// One of the queues, or NULL if there is none of this number.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Queue(u8);
@@ -235,6 +285,15 @@ pub enum Step {
         queue: Queue,
         block: bool,
     },
+    PopUntil {
+        queue: Queue,
+        until: Until,
+    },
+    PopMany {
+        queue: Queue,
+        count: u8,
+        block: bool,
+    },
     Drain {
         queue: Queue,
     },
@@ -260,8 +319,21 @@ pub enum Step {
         queue: Queue,
         null: bool,
     },
+    /// With a structure of so many words more, or less.
+    Info {
+        queue: Queue,
+        more: i8,
+    },
+    /// As an event loop does, wait for a response.
+    AwaitEvent {
+        queue: Queue,
+    },
     Cancel {
         queue: Queue,
+    },
+    CancelOne {
+        queue: Queue,
+        which: u8,
     },
     /// From another thread, while this one goes on.
     CancelElsewhere {

@@ -5,8 +5,8 @@
 //!
 //! - every accepted request comes back exactly once, as it was submitted, with the answer that the kernel gives to the
 //!   same question (`files`), or is gone with its queue; and what came back does not change any more;
-//! - capacities and counts agree with the calls so far, what was cancelled did not run, and the calling thread runs nothing
-//!   that it must not (`queue`);
+//! - capacities, counts and descriptors to poll agree with the calls so far, what was cancelled did not run, and the calling
+//!   thread runs nothing that it must not (`queue`);
 //! - directories are open exactly when they should be, and list what is there, in order (`dirs`);
 //! - a descriptor that was given away is closed once; one that was not is open; and none is left at the end, nor a thread;
 //! - nothing crashes, hangs, or touches memory that is not its own, which AddressSanitizer tells.
@@ -19,6 +19,8 @@ mod files;
 mod input;
 mod make;
 mod queue;
+mod request;
+mod world;
 
 pub use input::Input;
 
@@ -27,14 +29,16 @@ use dirs::{Dirs, State};
 use files::{Files, Numbers};
 use input::{Answer, At, Closing, Path, QUEUES, Step};
 use libc::{c_int, c_void};
-use queue::{Given, Kind, Queue, Request, UNTOUCHED, World};
+use queue::Queue;
+use request::{Kind, Request, UNTOUCHED};
 use std::cell::UnsafeCell;
 use std::ptr;
+use world::{Given, World};
 
 /// Runs an input. Panics if anything is not as it should be.
 pub fn run(input: &Input) {
     Files::get();
-    let before = (files::open_count(), files::worker_count());
+    let before = (files::open_count(), files::thread_count());
     let mut run = Run {
         queues: [const { None }; QUEUES],
         world: World { dirs: Dirs::new(), numbers: Numbers::default(), given: vec![], left: vec![], requests: 0 },
@@ -46,7 +50,7 @@ pub fn run(input: &Input) {
     }
     run.finish();
     // Threads that were waited for may be seen for a moment longer.
-    files::await_that("a thread that never ends", || files::worker_count() <= before.1);
+    files::await_that("a thread that never ends", || files::thread_count() <= before.1);
     assert_eq!(files::open_count(), before.0, "descriptors");
 }
 
@@ -100,12 +104,17 @@ impl Run {
             // The rest needs nothing but a queue.
             Step::Submit { queue }
             | Step::Pop { queue, .. }
+            | Step::PopUntil { queue, .. }
+            | Step::PopMany { queue, .. }
             | Step::Drain { queue }
             | Step::Poll { queue }
             | Step::Free { queue, .. }
             | Step::FreeNull { queue }
             | Step::Count { queue, .. }
+            | Step::Info { queue, .. }
+            | Step::AwaitEvent { queue }
             | Step::Cancel { queue }
+            | Step::CancelOne { queue, .. }
             | Step::CancelElsewhere { queue } => match self.queues.get_mut(queue.index()).and_then(Option::as_mut) {
                 Some(queue) => on_queue(step, queue, &mut self.world),
                 None => on_null(),
@@ -238,13 +247,18 @@ fn on_queue(step: &Step, queue: &mut Queue, world: &mut World) {
     match *step {
         Step::Submit { .. } => queue.submit(),
         Step::Pop { block, .. } => _ = queue.pop(block, world),
+        Step::PopUntil { until, .. } => queue.pop_until(until, world),
+        Step::PopMany { count, block, .. } => queue.pop_many(count, block, world),
         Step::Drain { .. } => queue.drain(world),
         Step::Poll { .. } => queue.poll(world),
         Step::Free { which, more, .. } => (0..=more % 64).for_each(|i| queue.free(which.wrapping_add(i))),
         Step::FreeNull { .. } => queue.free_null(),
         Step::Count { null: false, .. } => _ = queue.count(),
         Step::Count { null: true, .. } => queue.count_null(),
+        Step::Info { more, .. } => queue.info(more),
+        Step::AwaitEvent { .. } => queue.await_event(world),
         Step::Cancel { .. } => queue.cancel(),
+        Step::CancelOne { which, .. } => queue.cancel_one(which),
         Step::CancelElsewhere { .. } => queue.cancel_elsewhere(),
         _ => unreachable!("a step with arguments"),
     }
@@ -302,6 +316,12 @@ fn on_null() {
         ioq_submit(null);
         assert!(ioq_pop(null, true).is_null());
         assert!(ioq_pop(null, false).is_null());
+        assert_eq!((ioq_pop_until(null, ptr::null()), errno()), (ptr::null_mut(), libc::EINVAL));
+        assert_eq!(ioq_pop_many(null, ptr::null_mut(), 1, true), 0);
+        assert_eq!((ioq_fd(null), errno()), (-1, libc::EINVAL));
+        assert_eq!((ioq_info(null, ptr::null_mut()), errno()), (-1, libc::EINVAL));
+        assert!(ioq_last(null).is_null());
+        ioq_cancel_one(null, ptr::null());
         ioq_free(null, ptr::null_mut());
         ioq_count(null, ptr::null_mut());
         ioq_count(null, &mut counts);

@@ -1,10 +1,11 @@
 //! Making queues: what is asked for, and what must come of it.
 
 use crate::abi::*;
-use crate::input::{Backend, Depth, Make, Options, Size, Threads};
+use crate::input::{Backend, Depth, KNOWN_FLAGS, Make, Options, Size, Threads};
 use libc::{c_int, c_uint};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::env;
+use std::ffi::CString;
 use std::ptr;
 
 /// Makes a queue, or checks that it rightly could not be made.
@@ -58,7 +59,7 @@ fn errors(make: &Make) -> Vec<c_int> {
         (make.depth.value() == 0, libc::EINVAL),
         (absurd, libc::ENOMEM),
         (matches!(backend(make), Backend::Unknown), libc::EINVAL),
-        (flags(make) & !IOQ_CALLER_RUNS != 0, libc::EINVAL),
+        (flags(make) & !KNOWN_FLAGS != 0, libc::EINVAL),
         (matches!(size, Size::Null | Size::Less(_)), libc::EINVAL),
         (matches!(size, Size::More { count: 1.., last: 1.. }), libc::E2BIG),
     ];
@@ -75,8 +76,17 @@ fn create_with(depth: usize, nthreads: usize, options: &Options) -> *mut ioq {
         Size::Less(n) => (usize::from(n) % KNOWN, 0),
         Size::More { count, last } => (KNOWN + usize::from(count), last),
     };
-    let (backend, flags, inflight) = (options.backend.value(), options.flags.value(), options.inflight.value());
-    let structure = ioq_options { size, depth, nthreads, backend, flags, inflight };
+    let name = CString::new(vec![b'n'; options.name.into()]).expect("no NUL");
+    let structure = ioq_options {
+        size,
+        depth,
+        nthreads,
+        backend: options.backend.value(),
+        flags: options.flags.value(),
+        inflight: options.inflight.value(),
+        name: if options.name > 0 { name.as_ptr() } else { ptr::null() },
+        stack_size: options.stack.value(),
+    };
     // The size itself is always there.
     let len = size.max(size_of_val(&size));
     let layout = Layout::from_size_align(len, align_of::<ioq_options>()).expect("a small size");

@@ -1,120 +1,16 @@
 //! One queue beside what must be true of it: which requests are out, what each may answer, and how many more fit.
 
 use crate::abi::*;
-use crate::dirs::{Dirs, Listing, State};
-use crate::files::{self, Numbers};
-use crate::input::{Backend, Make};
+use crate::files;
+use crate::input::{Backend, Make, Until};
 use crate::make;
-use libc::{c_char, c_int, c_uint, c_void};
-use std::cell::UnsafeCell;
-use std::collections::HashMap;
-use std::ffi::CString;
+use crate::request::{Cancelled, Held, Kind, Out, Request};
+use crate::world::World;
+use libc::{c_int, c_short};
+use std::collections::BTreeMap;
+use std::mem;
 use std::ptr;
 use std::thread::{self, JoinHandle};
-
-/// A request that was accepted, with everything that must stay where it is until it comes back.
-pub struct Request {
-    pub kind: Kind,
-    pub path: Option<CString>,
-    /// What it must answer, unless it was cancelled.
-    pub expected: c_int,
-}
-
-pub enum Kind {
-    Nop { kind: c_uint },
-    Close { fd: c_int },
-    OpenDir { dir: usize, pointer: *mut bfs_dir, dfd: c_int, flags: c_uint, listing: Listing },
-    CloseDir { dir: usize, pointer: *mut bfs_dir, fd: c_int },
-    Stat { dfd: c_int, flags: c_uint, buf: Buf, expected: Option<bfs_stat> },
-}
-
-/// Where a stat goes.
-pub type Buf = Box<UnsafeCell<bfs_stat>>;
-
-/// What is in a buffer that nobody has filled.
-pub const UNTOUCHED: bfs_stat = {
-    let time = timespec { tv_sec: -77, tv_nsec: 77 };
-    bfs_stat {
-        mask: 0xA5A5_A5A5,
-        mode: 1,
-        dev: 2,
-        ino: 3,
-        nlink: 4,
-        gid: 5,
-        uid: 6,
-        size: -7,
-        blocks: -8,
-        rdev: 9,
-        mnt_id: 10,
-        attrs: 11,
-        atime: time,
-        btime: time,
-        ctime: time,
-        mtime: time,
-    }
-};
-
-/// A response that was popped and not freed, which nobody may change.
-struct Held {
-    ent: *mut ioq_ent,
-    request: Request,
-    result: c_int,
-    /// What the request filled in, if it was a stat.
-    filled: Option<bfs_stat>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cancelled {
-    No,
-    /// By another thread, which may not have come to it yet.
-    Maybe,
-    Yes,
-}
-
-/// What all queues share.
-pub struct World {
-    pub dirs: Dirs,
-    pub numbers: Numbers,
-    /// The descriptors that queues were given to close.
-    pub given: Vec<Given>,
-    /// The buffers of stats whose queue was destroyed, and what was in them then.
-    pub left: Vec<(Buf, bfs_stat)>,
-    /// How many requests there were.
-    pub requests: usize,
-}
-
-/// A descriptor that was given to be closed, perhaps several times.
-pub struct Given {
-    pub fd: c_int,
-    /// How many of the closes succeeded.
-    pub closed: usize,
-    /// Whether the response to one of them was never seen.
-    pub abandoned: bool,
-}
-
-impl World {
-    /// A `ptr` that no other request has: odd or even, and with any bits set.
-    pub fn next_id(&mut self) -> usize {
-        self.requests += 1;
-        self.requests.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    fn given(&mut self, fd: c_int) -> Option<&mut Given> {
-        self.given.iter_mut().find(|given| given.fd == fd)
-    }
-
-    /// What must hold when every queue is gone.
-    pub fn check_closed(&self) {
-        for given in &self.given {
-            assert!(!files::is_open(given.fd));
-            assert!(given.closed == 1 || given.closed == 0 && given.abandoned, "{} closes", given.closed);
-        }
-        for (buf, before) in &self.left {
-            // SAFETY: nobody else has it any more.
-            assert_eq!(unsafe { *buf.get() }, *before, "a buffer that was written to later");
-        }
-    }
-}
 
 pub struct Queue {
     ioq: *mut ioq,
@@ -124,7 +20,7 @@ pub struct Queue {
     /// Whether the program asked for it.
     caller_runs: bool,
     /// Requests that did not come back yet, by what they were given as `ptr`.
-    out: HashMap<usize, Request>,
+    out: BTreeMap<usize, Out>,
     held: Vec<Held>,
     cancelled: Cancelled,
     accepted: u64,
@@ -134,6 +30,8 @@ pub struct Queue {
     /// How many requests may still come back though not cancelled, if that is known.
     ran: Option<u64>,
     counts: ioq_counts,
+    /// The descriptor to poll, if it was asked for.
+    fd: Option<c_int>,
     canceller: Option<JoinHandle<()>>,
 }
 
@@ -147,7 +45,7 @@ impl Queue {
             threads: make.threads.value(),
             backend: make::backend(make),
             caller_runs: make::flags(make) & IOQ_CALLER_RUNS != 0,
-            out: HashMap::new(),
+            out: BTreeMap::new(),
             held: vec![],
             cancelled: Cancelled::No,
             accepted: 0,
@@ -155,6 +53,7 @@ impl Queue {
             nops: 0,
             ran: None,
             counts: ioq_counts::default(),
+            fd: None,
             canceller: None,
         })
     }
@@ -184,7 +83,11 @@ impl Queue {
             assert!(valid && !full && cancelled != Cancelled::Yes);
             self.accepted += 1;
             self.nops += u64::from(matches!(request.kind, Kind::Nop { .. }));
-            assert!(self.out.insert(id, request).is_none());
+            // SAFETY: a live queue, used by this thread.
+            let entry = unsafe { ioq_last(self.ioq) };
+            assert!(self.out.values().all(|out| out.entry != entry), "an entry that is in use");
+            assert!(self.held.iter().all(|held| held.ent.cast_const() != entry), "an entry that is in use");
+            assert!(self.out.insert(id, Out { request, entry, cancelled: Cancelled::No }).is_none());
             return None;
         }
         assert_eq!(ret, -1);
@@ -202,32 +105,71 @@ impl Queue {
         unsafe { ioq_submit(self.ioq) };
     }
 
-    /// Pops, and checks what comes. Returns whether anything did.
-    pub fn pop(&mut self, block: bool, world: &mut World) -> bool {
+    /// Calls a function that pops, which sets `errno` to nothing but what it returns with the result, and runs requests in
+    /// this thread only if it `may_run` some.
+    fn call<T>(&mut self, may_run: bool, pop: impl FnOnce(*mut ioq) -> T) -> (T, c_int) {
         self.count();
         let ran = self.counts.caller;
         set_errno(libc::EXDEV);
-        // SAFETY: a live queue, used by this thread.
-        let ent = unsafe { ioq_pop(self.ioq, block) };
-        assert_eq!(errno(), libc::EXDEV);
+        let result = (pop(self.ioq), errno());
         self.count();
-        assert!(block || self.counts.caller == ran, "run by a pop that does not block");
+        assert!(may_run || self.counts.caller == ran, "run by a pop that must not");
+        result
+    }
+
+    /// Pops, and checks what comes. Returns whether anything did.
+    pub fn pop(&mut self, block: bool, world: &mut World) -> bool {
+        // SAFETY: a live queue, used by this thread.
+        let (ent, error) = self.call(block, |ioq| unsafe { ioq_pop(ioq, block) });
+        assert_eq!(error, libc::EXDEV);
+        assert!(!ent.is_null() || !block || self.out.is_empty(), "{} requests never came back", self.out.len());
+        self.popped(ent, world)
+    }
+
+    pub fn pop_until(&mut self, until: Until, world: &mut World) {
+        let deadline = until.timespec();
+        let pointer = deadline.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: as in `pop`; the deadline is NULL or a structure.
+        let (ent, error) = self.call(false, |ioq| unsafe { ioq_pop_until(ioq, pointer) });
+        if ent.is_null() {
+            assert_eq!(
+                error,
+                match until {
+                    Until::Wrong(_) => libc::EINVAL,
+                    _ if self.out.is_empty() => libc::EXDEV,
+                    _ => libc::ETIMEDOUT,
+                }
+            );
+            assert!(!matches!(until, Until::Never) || self.out.is_empty() || self.threads == 0);
+        }
+        self.popped(ent, world);
+    }
+
+    pub fn pop_many(&mut self, count: u8, block: bool, world: &mut World) {
+        let mut ents = vec![ptr::null_mut(); count.into()];
+        let (popped, error) =
+            // SAFETY: as in `pop`, and there is room for as many.
+            self.call(block, |ioq| unsafe { ioq_pop_many(ioq, ents.as_mut_ptr(), ents.len(), block) });
+        assert_eq!(error, libc::EXDEV);
+        assert!(popped > 0 || !block || count == 0 || self.out.is_empty());
+        assert!(ents[popped..].iter().all(|ent| ent.is_null()));
+        for &ent in &ents[..popped] {
+            assert!(self.popped(ent, world));
+        }
+    }
+
+    /// Checks what a pop returned. Returns whether it is a response.
+    fn popped(&mut self, ent: *mut ioq_ent, world: &mut World) -> bool {
         // SAFETY: popped, so ours.
-        let Some(response) = (unsafe { ent.as_ref() }) else {
-            assert!(!block || self.out.is_empty(), "{} requests never came back", self.out.len());
-            return false;
-        };
+        let Some(response) = (unsafe { ent.as_ref() }) else { return false };
         assert_eq!(ent.addr() % 64, 0);
-        let request = self.out.remove(&response.ptr.addr()).expect("a request that is out");
-        assert!(self.held.iter().all(|held| held.ent != ent), "an entry that is in use");
+        let out = self.out.remove(&response.ptr.addr()).expect("a request that is out");
         self.popped += 1;
-        request.check_entry(response);
-        let cancelled = request.is_cancelled(response.result, self.cancelled != Cancelled::No);
-        if let (false, Some(ran)) = (cancelled || request.survives_cancel(), &mut self.ran) {
+        let is_cancelled = out.is_cancelled(response.result, self.cancelled);
+        if let (false, Some(ran)) = (is_cancelled || out.request.survives_cancel(), &mut self.ran) {
             *ran = ran.checked_sub(1).expect("run after it was cancelled");
         }
-        let filled = request.check_result(response.result, cancelled, world);
-        self.held.push(Held { ent, result: response.result, request, filled });
+        self.held.push(out.popped(ent, is_cancelled, world));
         true
     }
 
@@ -257,6 +199,26 @@ impl Queue {
             assert!(unsafe { ioq_pop(self.ioq, block) }.is_null());
         }
         assert_eq!(self.count(), self.accepted);
+        assert!(!self.fd.is_some_and(|fd| is_readable(fd, 0)));
+    }
+
+    /// Waits for a response as an event loop does.
+    pub fn await_event(&mut self, world: &mut World) {
+        // SAFETY: a live queue, used by this thread.
+        let fd = unsafe { ioq_fd(self.ioq) };
+        if self.threads == 0 {
+            assert_eq!((fd, errno()), (-1, libc::EOPNOTSUPP));
+            return;
+        }
+        assert_eq!(*self.fd.get_or_insert(fd), fd);
+        assert!(fd > libc::STDERR_FILENO);
+        self.submit();
+        if self.out.is_empty() {
+            assert!(!is_readable(fd, 0));
+        } else {
+            assert!(is_readable(fd, files::PATIENCE.as_millis() as c_int), "a descriptor that is never readable");
+            assert!(self.pop(false, world), "a descriptor that is readable in vain");
+        }
     }
 
     pub fn free(&mut self, which: u8) {
@@ -268,7 +230,7 @@ impl Queue {
 
     /// Frees what is held, but for each `keep`-th.
     pub fn free_all_but(&mut self, keep: usize) {
-        for (i, held) in std::mem::take(&mut self.held).into_iter().enumerate() {
+        for (i, held) in mem::take(&mut self.held).into_iter().enumerate() {
             if keep > 0 && i % keep == keep - 1 {
                 self.held.push(held);
             } else {
@@ -321,6 +283,31 @@ impl Queue {
         unsafe { ioq_count(self.ioq, ptr::null_mut()) };
     }
 
+    /// Asks what the queue is doing, with a structure that has so many words more than this one, or less.
+    pub fn info(&mut self, more: i8) {
+        const KNOWN: usize = size_of::<ioq_info>() / size_of::<u64>();
+        let mut words = vec![u64::MAX; KNOWN.saturating_add_signed(more.into()).max(1)];
+        words[0] = size_of_val(&*words) as u64;
+        // SAFETY: a live queue, used by this thread, and as many words as they say.
+        let ret = unsafe { ioq_info(self.ioq, words.as_mut_ptr().cast()) };
+        if words.len() < KNOWN {
+            assert_eq!((ret, errno()), (-1, libc::EINVAL));
+            return;
+        }
+        assert_eq!((ret, words[0]), (0, size_of_val(&*words) as u64));
+        assert!(words[KNOWN..].iter().all(|&word| word == 0));
+        // SAFETY: there are enough of them, and any bits are valid.
+        let info: ioq_info = unsafe { words.as_ptr().cast::<ioq_info>().read() };
+        let out = self.out.len();
+        assert_eq!(info.held, self.held.len(), "{info:?}");
+        assert!(info.pending <= out && info.running <= out && info.ready <= out && info.in_ring <= out, "{info:?}");
+        assert!(info.workers <= self.threads, "{info:?}");
+        assert!(out > 0 || info.oldest == 0, "{info:?}");
+        if self.threads == 0 || matches!(self.backend, Backend::Sync) {
+            assert_eq!((info.in_ring, info.ring_limit, info.ring_error), (0, 0, 0));
+        }
+    }
+
     pub fn cancel(&mut self) {
         if self.threads == 0 && self.cancelled == Cancelled::No {
             // Whatever runs, runs in a pop.
@@ -331,15 +318,26 @@ impl Queue {
         self.cancelled = Cancelled::Yes;
     }
 
+    /// Cancels one of the requests that are out.
+    pub fn cancel_one(&mut self, which: u8) {
+        let none_ran = self.threads == 0 && self.count() == self.popped;
+        let index = usize::from(which) % self.out.len().max(1);
+        let entry = self.out.values_mut().nth(index).map_or(ptr::null(), |out| {
+            let surely = none_ran && !out.request.survives_cancel();
+            out.cancelled = out.cancelled.max(if surely { Cancelled::Yes } else { Cancelled::Maybe });
+            out.entry
+        });
+        // SAFETY: a live queue, used by this thread, and NULL or an entry that was not popped.
+        unsafe { ioq_cancel_one(self.ioq, entry) };
+    }
+
     pub fn cancel_elsewhere(&mut self) {
         if self.canceller.is_none() {
             let address = self.ioq.expose_provenance();
             // SAFETY: a live queue: the thread is joined before it is destroyed.
             let cancel = move || unsafe { ioq_cancel(ptr::with_exposed_provenance_mut(address)) };
             self.canceller = Some(thread::spawn(cancel));
-            if self.cancelled == Cancelled::No {
-                self.cancelled = Cancelled::Maybe;
-            }
+            self.cancelled = self.cancelled.max(Cancelled::Maybe);
         }
     }
 
@@ -360,144 +358,23 @@ impl Queue {
         }
         // SAFETY: a live queue, and nobody uses it after this.
         unsafe { ioq_destroy(self.ioq) };
-        for request in std::mem::take(&mut self.out).into_values() {
-            request.abandon(world);
+        for out in mem::take(&mut self.out).into_values() {
+            out.request.abandon(world);
         }
     }
 }
 
-impl Held {
-    /// What was popped must still be what it was.
-    fn check(&self) {
-        // SAFETY: popped and not freed, so ours.
-        let ent = unsafe { &*self.ent };
-        assert_eq!(ent.result, self.result);
-        self.request.check_entry(ent);
-        if let Kind::Stat { buf, .. } = &self.request.kind {
-            // SAFETY: ours since the entry was popped.
-            assert_eq!(Some(unsafe { *buf.get() }), self.filled);
-        }
-    }
-}
-
-impl Request {
-    /// The path as C sees it.
-    pub fn path(&self) -> *const c_char {
-        self.path.as_ref().map_or(ptr::null(), |path| path.as_ptr())
-    }
-
-    /// Whether it runs even if the queue is cancelled.
-    fn survives_cancel(&self) -> bool {
-        matches!(self.kind, Kind::Close { .. } | Kind::CloseDir { .. })
-    }
-
-    /// Whether this result says so, in a queue that was perhaps cancelled.
-    fn is_cancelled(&self, result: c_int, cancelled: bool) -> bool {
-        cancelled && !self.survives_cancel() && result == -libc::EINTR
-    }
-
-    /// Checks that all but the result is as it was submitted.
-    fn check_entry(&self, response: &ioq_ent) {
-        let path = self.path();
-        // SAFETY: the operation, which is checked first, tells which arguments are there.
-        unsafe {
-            match &self.kind {
-                Kind::Nop { kind } => {
-                    assert_eq!((response.op, response.args.nop), (IOQ_NOP, *kind));
-                }
-                Kind::Close { fd } => {
-                    assert_eq!((response.op, response.args.close), (IOQ_CLOSE, *fd));
-                }
-                Kind::OpenDir { pointer, dfd, flags, .. } => {
-                    assert_eq!(response.op, IOQ_OPENDIR);
-                    let args = response.args.opendir;
-                    assert_eq!((args.dir, args.path), (*pointer, path));
-                    assert_eq!((args.dfd, args.flags), (*dfd, *flags));
-                }
-                Kind::CloseDir { pointer, .. } => {
-                    assert_eq!((response.op, response.args.closedir), (IOQ_CLOSEDIR, *pointer));
-                }
-                Kind::Stat { dfd, flags, buf, .. } => {
-                    assert_eq!(response.op, IOQ_STAT);
-                    let args = response.args.stat;
-                    assert_eq!((args.path, args.buf, args.xbuf), (path, buf.get(), ptr::null_mut::<c_void>()));
-                    assert_eq!((args.dfd, args.flags), (*dfd, *flags));
-                }
-            }
-        }
-    }
-
-    /// Checks the result, and notes what is different after it. Returns what is in the buffer of a stat.
-    fn check_result(&self, result: c_int, cancelled: bool, world: &mut World) -> Option<bfs_stat> {
-        if !matches!(self.kind, Kind::Close { .. }) {
-            assert!(cancelled || result == self.expected, "{result} instead of {}", self.expected);
-        }
-        match &self.kind {
-            Kind::Nop { .. } => {}
-            Kind::Close { fd } => {
-                match world.given(*fd) {
-                    Some(given) if result == 0 => given.closed += 1,
-                    // Never was a descriptor, or was given twice, and closed already.
-                    _ => assert_eq!(result, -libc::EBADF, "closing {fd}"),
-                }
-                assert!(!files::is_open(*fd));
-            }
-            Kind::OpenDir { dir, dfd, listing, .. } => {
-                world.dirs.set(*dir, if result == 0 { State::Open(listing.clone()) } else { State::Closed });
-                // Without success, the descriptor is still the caller's.
-                assert!(result == 0 || !world.numbers.contains(*dfd) || files::is_open(*dfd));
-            }
-            Kind::CloseDir { dir, fd, .. } => {
-                world.dirs.set(*dir, State::Closed);
-                assert!(!world.numbers.contains(*fd) || !files::is_open(*fd));
-            }
-            Kind::Stat { buf, .. } => {
-                // SAFETY: ours since the entry was popped.
-                let filled = unsafe { *buf.get() };
-                self.check_filled(&filled, result == 0);
-                return Some(filled);
-            }
-        }
-        None
-    }
-
-    /// Checks what is in a stat's buffer.
-    fn check_filled(&self, filled: &bfs_stat, success: bool) {
-        let Kind::Stat { dfd, flags, expected, .. } = &self.kind else { return };
-        match expected {
-            Some(expected) if success => {
-                let again = || files::expect_stat(*dfd, self.path.as_deref(), *flags);
-                assert!(files::is_answer(filled, expected, again), "{filled:?} instead of {expected:?}");
-            }
-            _ => assert_eq!(*filled, UNTOUCHED),
-        }
-    }
-
-    /// The queue was destroyed before this came back.
-    fn abandon(self, world: &mut World) {
-        if let Kind::Stat { buf, .. } = &self.kind {
-            // SAFETY: the queue is gone, so it is ours.
-            let filled = unsafe { *buf.get() };
-            self.check_filled(&filled, filled != UNTOUCHED);
-        }
-        match self.kind {
-            Kind::Close { fd } => {
-                if let Some(given) = world.given(fd) {
-                    given.abandoned = true;
-                }
-                assert!(!files::is_open(fd));
-            }
-            Kind::CloseDir { dir, fd, .. } => {
-                world.dirs.set(dir, State::Closed);
-                assert!(!world.numbers.contains(fd) || !files::is_open(fd));
-            }
-            Kind::OpenDir { dir, .. } => world.dirs.set(dir, State::Closed),
-            Kind::Stat { buf, .. } => {
-                // SAFETY: as above.
-                let filled = unsafe { *buf.get() };
-                world.left.push((buf, filled));
-            }
-            Kind::Nop { .. } => {}
+/// Whether a descriptor is readable before so many milliseconds are over, and nothing else.
+fn is_readable(fd: c_int, limit: c_int) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one structure.
+    match unsafe { libc::poll(&mut poll, 1, limit) } {
+        // The fuzzer has a clock.
+        -1 if errno() == libc::EINTR => is_readable(fd, limit),
+        0 => false,
+        count => {
+            assert_eq!((count, poll.revents), (1, libc::POLLIN as c_short));
+            true
         }
     }
 }
