@@ -29,6 +29,7 @@ enum Kind {
     Setup,
     Enter,
     Register,
+    Eventfd,
     Openat,
     Getdents,
     Statx,
@@ -49,8 +50,10 @@ enum Mode {
 
 const MODES: [(Mode, &[Kind]); 3] = [(Once, EACH), (On, EACH), (Random, &[Any])];
 
-const EACH: &[Kind] =
-    &[Memory, Mmap, Thread, Setup, Enter, Register, Openat, Getdents, Statx, Fstatat, Close, Futex, Other, Completion];
+const EACH: &[Kind] = &[
+    Memory, Mmap, Thread, Setup, Enter, Register, Eventfd, Openat, Getdents, Statx, Fstatat, Close, Futex, Other,
+    Completion,
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Backend {
@@ -103,7 +106,7 @@ struct Workload {
 
 const ALL: &[Backend] = &[Auto, Uring, Sync];
 
-const WORKLOADS: [Workload; 6] = [
+const WORKLOADS: [Workload; 7] = [
     Workload {
         name: "mixture",
         backends: ALL,
@@ -128,6 +131,7 @@ const WORKLOADS: [Workload; 6] = [
     },
     Workload { name: "destroy", backends: ALL, uses: &[block(0, 64), poll(1, 64), block(8, 4096)], flood: false },
     Workload { name: "cycles", backends: ALL, uses: &[block(2, 64)], flood: false },
+    Workload { name: "events", backends: ALL, uses: &[poll(2, 64)], flood: false },
     // Through the ring, whether the user insists on it or stats take long.
     Workload { name: "flood", backends: &[Uring], uses: &[poll(1, 64), block(8, 4096)], flood: true },
     Workload { name: "slow", backends: &[Auto], uses: &[poll(1, 64), poll(2, 64)], flood: true },
@@ -180,6 +184,7 @@ impl Case {
             Thread | Futex => self.way.threads > 0,
             Setup => has_ring,
             Mmap | Enter | Register => uses_ring,
+            Eventfd => self.workload.name == "events",
             // A flood has no more kinds of completions, only more of them.
             Completion => uses_ring && !self.workload.flood,
             // A ring opens directories.

@@ -13,6 +13,7 @@ const struct kind_info kinds[KINDS] = {
     [SETUP] = {"setup", {EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS, EINVAL}},
     [ENTER] = {"enter", {EINTR, EAGAIN, EBUSY, ENOMEM, SHORT}},
     [REGISTER] = {"register", {EINVAL, ENOMEM, EPERM, EBADF}},
+    [EVENTFD] = {"eventfd", {EMFILE, ENFILE, ENOMEM}},
     [OPENAT] = {"openat", {EMFILE, ENFILE, EINTR, EIO, ENOMEM, EACCES}},
     [GETDENTS] = {"getdents", {EIO, ENOENT, EINTR}},
     [STATX] = {"statx", {EIO, EACCES, ENOMEM, ENOSYS, EPERM}},
@@ -95,7 +96,7 @@ int next_error(enum kind kind) {
     tally->faults += error != 0;
     release();
     here += error != 0;
-    if (error && (kind == MEMORY || kind == MAP || kind == SETUP)) {
+    if (error && (kind == MEMORY || kind == MAP || kind == THREAD || kind == SETUP || kind == EVENTFD)) {
         reason = error;
     }
     return error;

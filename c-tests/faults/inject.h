@@ -14,7 +14,24 @@
 #include <sys/types.h>
 
 // What can fail.
-enum kind { MEMORY, MAP, THREAD, SETUP, ENTER, REGISTER, OPENAT, GETDENTS, STATX, FSTATAT, CLOSE, FUTEX, OTHER, COMPLETION, KINDS };
+enum kind {
+    MEMORY,
+    MAP,
+    THREAD,
+    SETUP,
+    ENTER,
+    REGISTER,
+    EVENTFD,
+    OPENAT,
+    GETDENTS,
+    STATX,
+    FSTATAT,
+    CLOSE,
+    FUTEX,
+    OTHER,
+    COMPLETION,
+    KINDS,
+};
 
 // The name that the command line has for a kind, and the errors that it may fail with, up to a 0.
 struct kind_info {
@@ -61,7 +78,7 @@ unsigned long injected_here(void);
 // What fails in this run.
 const struct fault *injected(void);
 
-// The last error of those that may be the reason why there is no queue.
+// The last error of those that may be the reason why there is no queue, or no descriptor of it.
 int injected_reason(void);
 
 // What calls may be about, to find out what became of a request.

@@ -119,7 +119,7 @@ int main(int argc, char *argv[]) {
         .threads = number(argv[4]),
         .depth = number(argv[5]),
         .block = strcmp(argv[6], "poll") != 0,
-        .flags = strcmp(argv[6], "help") == 0 ? IOQ_CALLER_RUNS : 0,
+        .flags = workload->flags | (strcmp(argv[6], "help") == 0 ? IOQ_CALLER_RUNS : 0),
         .inflight = workload->inflight,
     };
 

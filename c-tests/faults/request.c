@@ -102,6 +102,7 @@ static void start(struct request *req, enum ioq_op op, const char *name) {
     req->result = name && strcmp(name, "missing") == 0 ? -ENOENT : 0;
     req->fd = -1;
     req->dir = NULL;
+    req->cancelled = false;
     snprintf(req->name, sizeof(req->name), "%s", name ? name : "");
     req->path = name ? req->name : NULL;
     req->mark = log_end();
@@ -242,14 +243,21 @@ static void check_listing(struct bfs_dir *dir, size_t mark) {
     }
 }
 
-struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, bool cancelled) {
+// Whether a result says that a request was cancelled, which in that case is true.
+static bool is_cancelled(const struct request *req, int result, bool queue_cancelled) {
+    if (req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR) {
+        return false;
+    }
+    return (result == -ECANCELED && req->cancelled) || (result == -EINTR && (req->cancelled || queue_cancelled));
+}
+
+struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, bool queue_cancelled) {
     CHECK(ent->ptr == req);
     CHECK_EQ(ent->op, req->op);
     CHECK_EQ(req->state, SUBMITTED);
     req->state = POPPED;
 
-    bool may_be_cancelled = cancelled && req->op != IOQ_CLOSE && req->op != IOQ_CLOSEDIR;
-    if (!may_be_cancelled || ent->result != -EINTR) {
+    if (!is_cancelled(req, ent->result, queue_cancelled)) {
         CHECK_EQ(ent->result, expected(req));
         // Otherwise an interrupted call is repeated.
         CHECK(ent->result != -EINTR || req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR);

@@ -21,6 +21,8 @@ struct request {
     // Its own copy, so that the log of calls tells which request a call was for.
     const char *path;
     char name[32];
+    // Whether it was cancelled by itself.
+    bool cancelled;
     // Where the log ended before it was submitted.
     size_t mark;
     struct bfs_stat buf;
@@ -35,9 +37,9 @@ bool submit_any(struct ioq *ioq, struct request *req, size_t i);
 bool submit_stat(struct ioq *ioq, struct request *req, size_t i);
 bool submit_closedir(struct ioq *ioq, struct request *req, struct bfs_dir *dir);
 
-// Checks a response. Where a request failed, the fault must be one that was injected into a call for it. Returns the
+// Checks a response, in a queue that was perhaps cancelled. Where a request failed, the fault must be one that was injected into a call for it. Returns the
 // directory if one is open now.
-struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, bool cancelled);
+struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, bool queue_cancelled);
 
 // Lets go of what is the caller's of a request that was submitted, and whose queue is destroyed.
 void abandon_request(struct request *req);

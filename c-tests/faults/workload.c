@@ -2,6 +2,7 @@
 
 #include "request.h"
 #include "workload.h"
+#include <poll.h>
 
 enum { MAX = 640 };
 
@@ -14,6 +15,9 @@ static struct {
     struct bfs_dir *open[MAX];
     size_t nopen;
     bool cancelled;
+    // The descriptor that tells when a response is ready, or -1; and whether some requests are cancelled.
+    int fd;
+    bool cancels;
     // How the requests of all queues were run.
     struct ioq_counts counts;
 } run;
@@ -40,7 +44,8 @@ static bool begin(const struct use *use) {
     errno = 0;
     run.use = use;
     run.ioq = new_queue(use);
-    run.cancelled = false;
+    run.cancelled = run.cancels = false;
+    run.fd = -1;
     if (run.ioq) {
         CHECK_EQ(ioq_capacity(run.ioq), use->depth);
         return true;
@@ -79,7 +84,14 @@ static struct request *new_request(void) {
 }
 
 static void submit(submit_fn *function, size_t i) {
-    run.in_flight += function(run.ioq, new_request(), i);
+    struct request *req = new_request();
+    if (function(run.ioq, req, i)) {
+        ++run.in_flight;
+        if (run.cancels && i % 7 == 3) {
+            req->cancelled = true;
+            ioq_cancel_one(run.ioq, ioq_last(run.ioq));
+        }
+    }
 }
 
 static bool pop(bool block) {
@@ -130,6 +142,8 @@ static void pop_down_to(size_t left) {
             CHECK(!run.use->block);
             if (is_deserted()) {
                 CHECK(pop(true));
+            } else if (run.fd >= 0) {
+                CHECK_EQ(poll(&(struct pollfd){.fd = run.fd, .events = POLLIN}, 1, -1), 1);
             } else {
                 sched_yield();
             }
@@ -163,6 +177,21 @@ static void flow(submit_fn *function, size_t total) {
 
 static void mixture(const struct use *use) {
     if (begin(use)) {
+        flow(submit_any, 40);
+        end();
+    }
+}
+
+// As an event loop waits, and loses interest in some requests.
+static void events(const struct use *use) {
+    if (begin(use)) {
+        unsigned long before = injected_here();
+        run.fd = ioq_fd(run.ioq);
+        if (run.fd < 0) {
+            CHECK(injected_here() > before);
+            CHECK_EQ(errno, injected_reason());
+        }
+        run.cancels = true;
         flow(submit_any, 40);
         end();
     }
@@ -233,13 +262,14 @@ static void cycles(const struct use *use) {
 }
 
 const struct workload workloads[] = {
-    {"mixture", mixture, 0, 0},
-    {"cancel", cancel, 0, 0},
-    {"destroy", destroy, 0, 0},
-    {"cycles", cycles, 0, 0},
-    {"flood", flood, 0, 6},
-    {"slow", slow, 100, 0},
-    {NULL, NULL, 0, 0},
+    {.name = "mixture", .run = mixture},
+    {.name = "cancel", .run = cancel},
+    {.name = "destroy", .run = destroy},
+    {.name = "cycles", .run = cycles},
+    {.name = "events", .run = events},
+    {.name = "flood", .run = flood, .flags = IOQ_NO_DESCRIPTORS, .inflight = 6},
+    {.name = "slow", .run = slow, .delay = 100},
+    {.name = NULL},
 };
 
 void check_rings_used(void) {

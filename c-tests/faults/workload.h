@@ -19,7 +19,8 @@ struct workload {
     void (*run)(const struct use *use);
     // How many microseconds a plain stat takes at least.
     unsigned delay;
-    // How many requests may be in flight in the ring, or 0.
+    // Options of its queues that only ioq_create_with() has, or 0.
+    unsigned flags;
     size_t inflight;
 };
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -134,6 +135,11 @@ static int do_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
 }
 
 // Files
+
+static int do_eventfd(unsigned count, int flags) {
+    int error = next_error(EVENTFD);
+    return error ? failed(error) : eventfd(count, flags);
+}
 
 static int do_openat(int dfd, const char *path, int flags) {
     int error = next_error(OPENAT);
@@ -294,6 +300,7 @@ const struct wrapper wrappers[] = {
     WRAPPER(prctl, true),
     WRAPPER(getrusage, true),
     WRAPPER(sched_getaffinity, true),
+    WRAPPER(eventfd, true),
     WRAPPER(openat, true),
     {"openat64", (function *)do_openat, false},
     WRAPPER(close, true),
