@@ -182,7 +182,7 @@ static void mixture(const struct use *use) {
     }
 }
 
-// As an event loop waits, and loses interest in some requests.
+// As an event loop waits, looks after its queue, and loses interest in some requests.
 static void events(const struct use *use) {
     if (begin(use)) {
         unsigned long before = injected_here();
@@ -191,8 +191,12 @@ static void events(const struct use *use) {
             CHECK(injected_here() > before);
             CHECK_EQ(errno, injected_reason());
         }
+        struct ioq_info info = {.size = sizeof(info)};
+        CHECK_EQ(ioq_info(run.ioq, &info), 0);
         run.cancels = true;
         flow(submit_any, 40);
+        CHECK_EQ(ioq_info(run.ioq, &info), 0);
+        CHECK_EQ(info.pending + info.running + info.ready + info.held, 0);
         end();
     }
 }
