@@ -15,6 +15,8 @@
 //! `IOQ_ITERATIONS` says how many interleavings to run of each model under each scheduler, and `SHUTTLE_RANDOM_SEED` makes
 //! them the same every time.
 
+mod lists;
+
 use super::machine::{Chance, Machine, one_of};
 use super::uring::Submission;
 use crate::entry::{ioq_ent, ioq_op};

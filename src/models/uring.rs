@@ -208,6 +208,8 @@ impl Submission {
         let ret = unsafe {
             match self.op {
                 opcode::AsyncCancel::CODE => 0,
+                // The flags are where those of a statx are.
+                opcode::OpenAt::CODE => libc::openat(self.fd, self.path, self.statx_flags),
                 opcode::Statx::CODE => libc::statx(self.fd, self.path, self.statx_flags, self.mask, self.buf),
                 op => panic!("no model submits operation {op}"),
             }
