@@ -76,10 +76,12 @@ impl<'a> Manual<'a> {
 
     /// The page of the library, from one that was written by hand.
     pub fn library(&self, template: &str, readme: &str) -> Result<String, String> {
-        let (_, example) = readme.split_once("```c\n").ok_or("no example in README.md")?;
-        let (example, _) = example.split_once("```").ok_or("the example has no end")?;
+        let (before, rest) = readme.split_once("\n\n```c\n").ok_or("no example in README.md")?;
+        let (example, _) = rest.split_once("```").ok_or("the example has no end")?;
+        let about = before.rsplit("\n\n").next().unwrap_or_default();
         let example: Vec<_> = example.trim_end().lines().map(String::from).collect();
-        let mut page = self.release.fill(template).replace("@EXAMPLE@\n", &roff::code(&example));
+        let example = blocks(&[Block::Paragraph(about.into()), Block::Code(example)], &self.variables, true);
+        let mut page = self.release.fill(template).replace("@EXAMPLE@\n", &example);
         for header in self.headers {
             let name = header.name.trim_start_matches("ioq/").trim_end_matches(".h").to_uppercase();
             page = page.replace(&format!("@{name}_INTRODUCTION@\n"), &self.introduction(header));
