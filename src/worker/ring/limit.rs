@@ -20,7 +20,7 @@ const LOSS: f64 = 0.9;
 /// trip counts; to try another limit; and between two tries.
 const AT_FIRST: usize = 1;
 const TO_TRY: usize = 4;
-const TO_STAY: usize = 64;
+const TO_STAY: usize = 32;
 
 /// But no fewer than this.
 const WINDOW: usize = 32;
@@ -110,8 +110,8 @@ impl Limit {
         let has_lost = throughput < self.before * LOSS;
         (self.phase, self.current) = match self.phase {
             phase @ (Phase::Start | Phase::Up) if has_gained && old < self.bound => (phase, double),
-            Phase::Start | Phase::Up if has_gained => (Phase::Stay, old),
-            // The last step up brought nothing: it is taken back, and so is the next, until that costs something.
+            // No further up, or the last step brought nothing: it is taken back, and so is the next, until that costs
+            // something. (What seems to be a gain may be but a server, or a machine, that gets going.)
             Phase::Start | Phase::Up => (Phase::Down, half),
             Phase::Down if has_lost => (Phase::Stay, double),
             Phase::Down if old > 1 => (Phase::Down, half),
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn where_more_at_once_brings_more_the_limit_grows_to_the_bound() {
         let mut limit = Limit::new(256);
-        assert_eq!(run(&mut limit, 3, server(10_000)), [128, 256, 256]);
+        assert_eq!(run(&mut limit, 4, server(10_000)), [128, 256, 128, 256]);
         assert_eq!(limit.phase, Phase::Stay);
         assert_eq!(settle(&mut limit, server(10_000)), 256);
     }
