@@ -41,6 +41,7 @@ use crate::scheduler::{STALL_AFTER, Work};
 use io_uring::opcode;
 use io_uring::types::CancelBuilder;
 use limit::Limit;
+use std::collections::HashMap;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 use uring::Uring;
@@ -206,6 +207,8 @@ struct Ring {
     limit: Limit,
     /// How many submissions were not completed yet, those not sent included.
     in_flight: usize,
+    /// The stats of lists that are in flight: by their user data, the words of the spans of their requests.
+    parts: HashMap<u64, usize>,
     /// How many requests went through the ring since one was run by a plain call.
     unprobed: usize,
     broken: bool,
@@ -216,11 +219,14 @@ impl Ring {
         let bound = u32::try_from(bound).unwrap_or(u32::MAX);
         let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound, descriptors)?;
         let bound = uring.entries().saturating_sub(BESIDE).min(bound as usize).max(1);
+        let mut parts = HashMap::new();
+        parts.try_reserve(bound).map_err(|_| alloc::NO_MEMORY)?;
         Ok(Self {
             uring,
             statx: StatxPool::new(bound)?,
             limit: Limit::new(bound),
             in_flight: 0,
+            parts,
             unprobed: 0,
             broken: false,
         })
@@ -343,13 +349,28 @@ impl<'a> Session<'a> {
         }
         while self.ring.in_flight < self.ring.uring.entries() {
             let Some(data) = self.shared.driver.to_interrupt.lock().pop() else { return };
-            // SAFETY: this is only looked at, and its block is live.
-            let one = unsafe { Span::from_ptr(ptr::with_exposed_provenance_mut(data as usize)) };
-            // It may be back, and another in its place, which would have to come through this thread first.
-            if one.is_cancelled(0) {
+            if self.is_cancelled(data) {
                 self.submit(opcode::AsyncCancel::new(data).build(), Tag::Cancel);
             }
         }
+    }
+
+    /// Whether what has this user data is to be interrupted. If it is a list, so are those of its stats that are in flight.
+    fn is_cancelled(&self, data: u64) -> bool {
+        if data & PART != 0 {
+            return self.ring.parts.contains_key(&data);
+        }
+        // SAFETY: this is only looked at, and its block is live.
+        let one = unsafe { Span::from_ptr(ptr::with_exposed_provenance_mut(data as usize)) };
+        // It may be back, and another in its place, which would have to come through this thread first.
+        if !one.is_cancelled(0) {
+            return false;
+        }
+        let parts = self.ring.parts.iter().filter(|&(_, &word)| word == one.as_ptr().addr());
+        let mut to_interrupt = self.shared.driver.to_interrupt.lock();
+        // Without memory, they take their time.
+        parts.for_each(|(&part, _)| _ = alloc::push(&mut to_interrupt, part));
+        true
     }
 
     /// Takes what is pending as long as there is something and the limit allows it. Returns whether it did not.
@@ -406,6 +427,7 @@ impl<'a> Session<'a> {
         if list.is_finished() || is_cancelled || !self.shared.sends_to_ring(list) {
             return self.pass_on(one);
         }
+        let word = one.as_ptr().addr();
         let (part, rest) = list.claim(one);
         if let Some(one) = rest {
             // What is held was cut off from it.
@@ -416,7 +438,9 @@ impl<'a> Session<'a> {
             self.held = Some(all);
         }
         self.ring.unprobed += 1;
-        self.submit(part.submission(), Tag::Part(part));
+        let (submission, tag) = (part.submission(), Tag::Part(part));
+        self.ring.parts.insert(tag.to_user_data(), word);
+        self.submit(submission, tag);
     }
 
     /// Sends a request off, if the ring can do it.
@@ -517,7 +541,10 @@ impl<'a> Session<'a> {
         // SAFETY: `submit` made the tag, and the kernel is done with it.
         let one = match unsafe { Tag::from_user_data(data) } {
             Tag::Request(one) => one,
-            Tag::Part(part) => return self.complete_stat(part, result),
+            Tag::Part(part) => {
+                self.ring.parts.remove(&data);
+                return self.complete_stat(part, result);
+            }
             Tag::Probe(op) => {
                 if ops::may_be_refusal(result) {
                     let change = self.shared.pace.refuse(op);
