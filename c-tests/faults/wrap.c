@@ -238,7 +238,7 @@ static long do_syscall(long number, ...) {
                 arg[2] = 0;
             }
         }
-        if (!error && completions_can_fail()) {
+        if (!error && arg[1] > 0 && completions_can_fail()) {
             ring_inject(ring_entered(arg), (unsigned)arg[1]);
         }
         break;
@@ -304,8 +304,8 @@ const struct wrapper wrappers[] = {
     WRAPPER(openat, true),
     {"openat64", (function *)do_openat, false},
     WRAPPER(close, true),
-    WRAPPER(fstatat, true),
-    {"fstatat64", (function *)do_fstatat, false},
+    WRAPPER(fstatat, false),
+    {"fstatat64", (function *)do_fstatat, true},
     WRAPPER(syscall, true),
     {"abort", never_abort, false},
     {"__tls_get_addr", never_tls, false},
