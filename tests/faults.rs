@@ -106,7 +106,7 @@ struct Workload {
 
 const ALL: &[Backend] = &[Auto, Uring, Sync];
 
-const WORKLOADS: [Workload; 7] = [
+const WORKLOADS: [Workload; 8] = [
     Workload {
         name: "mixture",
         backends: ALL,
@@ -132,6 +132,7 @@ const WORKLOADS: [Workload; 7] = [
     Workload { name: "destroy", backends: ALL, uses: &[block(0, 64), poll(1, 64), block(8, 4096)], flood: false },
     Workload { name: "cycles", backends: ALL, uses: &[block(2, 64)], flood: false },
     Workload { name: "events", backends: ALL, uses: &[poll(2, 64)], flood: false },
+    Workload { name: "own", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
     // Through the ring, whether the user insists on it or stats take long.
     Workload { name: "flood", backends: &[Uring], uses: &[poll(1, 64), block(8, 4096)], flood: true },
     Workload { name: "slow", backends: &[Auto], uses: &[poll(1, 64), poll(2, 64)], flood: true },
@@ -164,12 +165,14 @@ impl Case {
         self.backend == Uring && self.way.threads > 0 || self.workload.name == "slow"
     }
 
-    /// Whether it is chance if there are such calls: whether anybody sleeps; and whether a worker was left something by a
-    /// ring, and came to it, before the queue was cancelled.
+    /// Whether it is chance if there are such calls: whether anybody sleeps; whether a worker was left something by a
+    /// ring, and came to it before the queue was cancelled; and whether one does what the ring could do as well.
     fn is_chance(&self) -> bool {
+        let (is_cancelled, is_own) = (["cancel", "destroy"].contains(&self.workload.name), self.workload.name == "own");
         match self.kind {
             Futex => true,
-            Getdents | Statx | Fstatat => self.has_ring() && ["cancel", "destroy"].contains(&self.workload.name),
+            Getdents => self.has_ring() && is_cancelled,
+            Statx | Fstatat => self.has_ring() && (is_cancelled || is_own),
             _ => false,
         }
     }

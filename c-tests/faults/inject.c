@@ -57,6 +57,17 @@ const struct fault *injected(void) {
     return &fault;
 }
 
+bool lacks_memory(void) {
+    return fault.mode == RANDOM || fault.kind == MEMORY;
+}
+
+bool refuses_statx(void) {
+    // Where a fault of fstatat() is asked for, nothing else may serve.
+    return fault.mode != RANDOM
+        && (fault.kind == FSTATAT
+            || (fault.kind == STATX && fault.mode == ON && (fault.error == ENOSYS || fault.error == EPERM)));
+}
+
 int injected_reason(void) {
     return reason;
 }
@@ -126,6 +137,16 @@ size_t calls_about(enum subject subject, uintptr_t key, size_t mark) {
     }
     release();
     return count;
+}
+
+bool was_injected(enum subject subject, int error, size_t mark) {
+    bool found = false;
+    acquire();
+    for (size_t i = mark; i < ncalls && !found; ++i) {
+        found = calls[i].subject == subject && calls[i].injected == error;
+    }
+    release();
+    return found;
 }
 
 static int find_injected(enum subject subject, uintptr_t key, size_t mark, bool last) {

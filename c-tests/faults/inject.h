@@ -78,6 +78,10 @@ unsigned long injected_here(void);
 // What fails in this run.
 const struct fault *injected(void);
 
+// Whether memory may be what is wanting in this run, and whether there is no statx() in it for good.
+bool lacks_memory(void);
+bool refuses_statx(void);
+
 // The last error of those that may be the reason why there is no queue, or no descriptor of it.
 int injected_reason(void);
 
@@ -91,6 +95,9 @@ size_t log_end(void);
 // real one, or if there was none.
 int first_injected(enum subject subject, uintptr_t key, size_t mark);
 int last_injected(enum subject subject, uintptr_t key, size_t mark);
+
+// Whether this error was injected into any call since `mark`, whatever it was about.
+bool was_injected(enum subject subject, int error, size_t mark);
 
 // How many calls there were about something.
 size_t calls_about(enum subject subject, uintptr_t key, size_t mark);

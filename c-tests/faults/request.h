@@ -8,6 +8,7 @@
 #include "inject.h"
 #include <ioq/dir.h>
 #include <ioq/stat.h>
+#include <stdatomic.h>
 
 struct request {
     enum ioq_op op;
@@ -26,6 +27,10 @@ struct request {
     // Where the log ended before it was submitted.
     size_t mark;
     struct bfs_stat buf;
+    struct statx sx;
+    struct ioq_list *list;
+    // How often its function was called.
+    atomic_int calls;
 };
 
 // The tree that the requests are about.
@@ -36,6 +41,9 @@ void remove_tree(void);
 bool submit_any(struct ioq *ioq, struct request *req, size_t i);
 bool submit_stat(struct ioq *ioq, struct request *req, size_t i);
 bool submit_closedir(struct ioq *ioq, struct request *req, struct bfs_dir *dir);
+
+// Submits the i-th kind of those requests that bfs does not know.
+bool submit_own(struct ioq *ioq, struct request *req, size_t i);
 
 // Checks a response, in a queue that was perhaps cancelled. Where a request failed, the fault must be one that was injected into a call for it. Returns the
 // directory if one is open now.

@@ -201,6 +201,19 @@ static void events(const struct use *use) {
     }
 }
 
+// What bfs does not ask for. The last of it is left in the queue.
+static void own(const struct use *use) {
+    if (begin(use)) {
+        run.cancels = true;
+        flow(submit_own, 12);
+        for (size_t i = 0; i < 6 && i < use->depth; ++i) {
+            submit(submit_own, i);
+        }
+        pop_down_to(run.in_flight / 2);
+        end();
+    }
+}
+
 // So many that the ring is used to the full.
 static void flood(const struct use *use) {
     if (begin(use)) {
@@ -271,6 +284,7 @@ const struct workload workloads[] = {
     {.name = "destroy", .run = destroy},
     {.name = "cycles", .run = cycles},
     {.name = "events", .run = events},
+    {.name = "own", .run = own},
     {.name = "flood", .run = flood, .flags = IOQ_NO_DESCRIPTORS, .inflight = 6},
     {.name = "slow", .run = slow, .delay = 100},
     {.name = NULL},

@@ -171,17 +171,14 @@ static int do_fstatat(int dfd, const char *path, struct stat *buf, int flags) {
 
 static int statx_error(int dfd, const char *path) {
     int error = next_error(STATX);
-    // Where a fault of fstatat() is asked for, there is no statx().
-    bool lasts = injected()->mode == ON;
-    if (injected()->kind == FSTATAT && injected()->mode != RANDOM) {
+    if (injected()->kind == FSTATAT && refuses_statx()) {
         error = ENOSYS;
-        lasts = true;
     }
     if (stat_delay > 0) {
         usleep(stat_delay);
     }
     // A system without statx() is no excuse.
-    if (!lasts || (error != ENOSYS && error != EPERM)) {
+    if (error == 0 || !refuses_statx()) {
         note(ASKING, stat_key(dfd, path), error);
     }
     return error;
