@@ -57,6 +57,17 @@ pub const IOQ_CLOSE: c_uint = 1;
 pub const IOQ_OPENDIR: c_uint = 2;
 pub const IOQ_CLOSEDIR: c_uint = 3;
 pub const IOQ_STAT: c_uint = 4;
+pub const IOQ_CALL: c_uint = 5;
+pub const IOQ_STATX: c_uint = 6;
+pub const IOQ_LIST: c_uint = 7;
+
+pub const IOQ_LIST_STAT: c_uint = 1 << 0;
+pub const IOQ_LIST_SORT_NAME: c_uint = 1 << 1;
+pub const IOQ_LIST_SORT_INODE: c_uint = 1 << 2;
+pub const IOQ_LIST_NOFOLLOW: c_uint = 1 << 3;
+pub const IOQ_LIST_FD: c_uint = 1 << 4;
+/// All of them.
+pub const IOQ_LIST_FLAGS: c_uint = (1 << 5) - 1;
 
 pub const BFS_STAT_NOFOLLOW: c_uint = 1 << 0;
 pub const BFS_STAT_TRYFOLLOW: c_uint = 1 << 1;
@@ -125,6 +136,9 @@ pub union ioq_args {
     pub opendir: ioq_opendir_args,
     pub closedir: *mut bfs_dir,
     pub stat: ioq_stat_args,
+    pub call: ioq_call_args,
+    pub statx: ioq_statx_args,
+    pub list: ioq_list_args,
 }
 
 #[repr(C)]
@@ -144,6 +158,52 @@ pub struct ioq_stat_args {
     pub xbuf: *mut c_void,
     pub dfd: c_int,
     pub flags: c_uint,
+}
+
+pub type ioq_function = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_call_args {
+    pub r#fn: Option<ioq_function>,
+    pub arg: *mut c_void,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_statx_args {
+    pub path: *const c_char,
+    pub buf: *mut libc::statx,
+    pub dfd: c_int,
+    pub flags: c_int,
+    pub mask: c_uint,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_list_args {
+    pub path: *const c_char,
+    pub list: *mut *mut ioq_list,
+    pub dfd: c_int,
+    pub flags: c_uint,
+    pub mask: c_uint,
+}
+
+#[repr(C)]
+pub struct ioq_list {
+    pub ents: *const ioq_list_ent,
+    pub count: usize,
+    pub error: c_int,
+    pub fd: c_int,
+}
+
+#[repr(C)]
+pub struct ioq_list_ent {
+    pub ino: u64,
+    pub name: *const c_char,
+    pub stat: *const libc::statx,
+    pub error: c_int,
+    pub kind: u8,
 }
 
 #[repr(C)]
@@ -191,6 +251,26 @@ unsafe extern "C" {
         buf: *mut bfs_stat,
         ptr: *mut c_void,
     ) -> c_int;
+    pub fn ioq_call(ioq: *mut ioq, r#fn: Option<ioq_function>, arg: *mut c_void, ptr: *mut c_void) -> c_int;
+    pub fn ioq_statx(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        flags: c_int,
+        mask: c_uint,
+        buf: *mut libc::statx,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_list(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        flags: c_uint,
+        mask: c_uint,
+        list: *mut *mut ioq_list,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_list_free(list: *mut ioq_list);
     pub fn ioq_submit(ioq: *mut ioq);
     pub fn ioq_pop(ioq: *mut ioq, block: bool) -> *mut ioq_ent;
     pub fn ioq_pop_until(ioq: *mut ioq, deadline: *const libc::timespec) -> *mut ioq_ent;

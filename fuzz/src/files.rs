@@ -380,6 +380,43 @@ pub fn expect_opendir(dfd: c_int, path: &CStr) -> (c_int, Listing) {
     }
 }
 
+/// What a `statx()` must answer: what it fills in, or the errno.
+pub fn expect_statx(dfd: c_int, path: Option<&CStr>, flags: c_int, mask: c_uint) -> Result<libc::statx, c_int> {
+    let flags = flags | if path.is_none() { libc::AT_EMPTY_PATH } else { 0 };
+    let path = path.unwrap_or(c"").as_ptr();
+    // SAFETY: zeros are a valid structure; the path is a string.
+    unsafe {
+        let mut answer: libc::statx = std::mem::zeroed();
+        match negated(libc::syscall(libc::SYS_statx, dfd, path, flags, mask, ptr::from_mut(&mut answer)) as c_int) {
+            0 => Ok(answer),
+            error => Err(-error),
+        }
+    }
+}
+
+/// What listing this must answer: each name with its inode number and its type, or the errno.
+pub fn expect_list(dfd: c_int, path: Option<&CStr>, follow: bool) -> Result<Vec<(CString, u64, u8)>, c_int> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC | if follow { 0 } else { libc::O_NOFOLLOW };
+    // SAFETY: the path is a string; the stream is used as it should be, and an entry before the next is read.
+    unsafe {
+        let fd = libc::openat(dfd, path.unwrap_or(c".").as_ptr(), flags);
+        if fd < 0 {
+            return Err(errno());
+        }
+        let dir = libc::fdopendir(fd);
+        assert!(!dir.is_null());
+        let mut entries = vec![];
+        while let Some(entry) = libc::readdir64(dir).as_ref() {
+            let name = CStr::from_ptr(entry.d_name.as_ptr());
+            if name != c"." && name != c".." {
+                entries.push((name.to_owned(), entry.d_ino, entry.d_type));
+            }
+        }
+        libc::closedir(dir);
+        Ok(entries)
+    }
+}
+
 /// What making a directory of this descriptor must answer, and reading it then.
 pub fn expect_adoption(fd: c_int) -> (c_int, Listing) {
     (if fd < 0 { -libc::EBADF } else { 0 }, listing(fd))

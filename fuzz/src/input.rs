@@ -278,6 +278,28 @@ pub enum Step {
         count: u8,
         flags: Flags,
     },
+    /// Of a function that returns this.
+    Call {
+        queue: Queue,
+        value: i32,
+        no_fn: bool,
+    },
+    Statx {
+        queue: Queue,
+        at: At,
+        path: Path,
+        flags: StatxFlags,
+        mask: u32,
+        no_buf: bool,
+    },
+    List {
+        queue: Queue,
+        at: At,
+        path: Path,
+        flags: ListFlags,
+        mask: u32,
+        no_list: bool,
+    },
     Submit {
         queue: Queue,
     },
@@ -376,6 +398,41 @@ impl Flags {
             Flags::None => 0,
             Flags::Known(n) => u32::from(n) % 8,
             Flags::Any(n) => n,
+        }
+    }
+}
+
+/// Flags of a statx.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum StatxFlags {
+    /// Some of those that matter here.
+    Known(u8),
+    Any(i32),
+}
+
+impl StatxFlags {
+    pub fn value(self) -> c_int {
+        match self {
+            StatxFlags::Known(n) => [libc::AT_SYMLINK_NOFOLLOW, libc::AT_EMPTY_PATH, libc::AT_STATX_DONT_SYNC]
+                .iter()
+                .enumerate()
+                .fold(0, |flags, (i, flag)| if n >> i & 1 != 0 { flags | flag } else { flags }),
+            StatxFlags::Any(flags) => flags,
+        }
+    }
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum ListFlags {
+    Known(u8),
+    Any(u32),
+}
+
+impl ListFlags {
+    pub fn value(self) -> u32 {
+        match self {
+            ListFlags::Known(n) => u32::from(n) & IOQ_LIST_FLAGS,
+            ListFlags::Any(flags) => flags,
         }
     }
 }

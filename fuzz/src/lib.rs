@@ -30,9 +30,11 @@ use files::{Files, Numbers};
 use input::{Answer, At, Closing, Path, QUEUES, Step};
 use libc::{c_int, c_void};
 use queue::Queue;
-use request::{Kind, Request, UNTOUCHED};
+use request::{Called, Kind, PATTERN, Request, UNTOUCHED};
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::AtomicUsize;
 use world::{Given, World};
 
 /// Runs an input. Panics if anything is not as it should be.
@@ -92,6 +94,13 @@ impl Run {
                 for i in 0..count % 64 {
                     self.stat(queue, at, &Path::Known(first.wrapping_add(i)), flags.value(), false);
                 }
+            }
+            Step::Call { queue, value, no_fn } => self.call(queue, value, no_fn),
+            Step::Statx { queue, at, ref path, flags, mask, no_buf } => {
+                self.statx(queue, at, path, flags.value(), mask, no_buf);
+            }
+            Step::List { queue, at, ref path, flags, mask, no_list } => {
+                self.list(queue, at, path, flags.value(), mask, no_list);
             }
             Step::StatAlone { at, ref path, flags, no_buf } => stat_alone(at, path, flags.value(), no_buf),
             Step::Convert { ref answer, no_src, no_dest } => convert(answer, no_src, no_dest),
@@ -229,6 +238,51 @@ impl Run {
         });
     }
 
+    fn call(&mut self, queue: input::Queue, value: i32, no_fn: bool) {
+        let called = Box::new(Called { value, times: AtomicUsize::new(0) });
+        let arg = ptr::from_ref(&*called).cast_mut().cast();
+        let function = (!no_fn).then_some(request::called as ioq_function);
+        let request = Request { kind: Kind::Call { called }, path: None, expected: value };
+        // SAFETY: the argument stays with the request; so below.
+        self.submit(queue, !no_fn, request, |ioq, _, ptr| unsafe { ioq_call(ioq, function, arg, ptr) });
+    }
+
+    fn statx(&mut self, queue: input::Queue, at: At, path: &Path, flags: c_int, mask: u32, no_buf: bool) {
+        let (dfd, path) = (Files::get().at(at), files::string(path));
+        let answer = files::expect_statx(dfd, path.as_deref(), flags, mask);
+        let expected = answer.as_ref().err().map_or(0, |errno| -errno);
+        let buf = (!no_buf).then(|| Box::new(UnsafeCell::new(MaybeUninit::uninit())));
+        let pointer: *mut libc::statx = buf.as_ref().map_or(ptr::null_mut(), |buf| buf.get().cast());
+        if !no_buf {
+            // SAFETY: the buffer that was just made.
+            unsafe { pointer.cast::<u8>().write_bytes(PATTERN, size_of::<libc::statx>()) };
+        }
+        let request = Request { kind: Kind::Statx { dfd, flags, mask, buf, expected: answer.ok() }, path, expected };
+        self.submit(queue, true, request, |ioq, request, ptr| {
+            // SAFETY: the path and the buffer, if there is one, stay with the request.
+            unsafe { ioq_statx(ioq, dfd, request.path(), flags, mask, pointer, ptr) }
+        });
+    }
+
+    fn list(&mut self, queue: input::Queue, at: At, path: &Path, flags: u32, mask: u32, no_list: bool) {
+        let (dfd, path) = (Files::get().at(at), files::string(path));
+        let answer = files::expect_list(dfd, path.as_deref(), flags & IOQ_LIST_NOFOLLOW == 0);
+        let expected = answer.as_ref().err().map_or(0, |errno| -errno);
+        let list = Box::new(UnsafeCell::new(ptr::null_mut()));
+        let pointer = if no_list { ptr::null_mut() } else { list.get() };
+        let both = IOQ_LIST_SORT_NAME | IOQ_LIST_SORT_INODE;
+        let valid = !no_list
+            && flags & !IOQ_LIST_FLAGS == 0
+            && flags & both != both
+            && mask & libc::STATX__RESERVED as u32 == 0;
+        let kind = Kind::List { dfd, flags, mask, list, expected: answer.unwrap_or_default() };
+        let request = Request { kind, path, expected };
+        self.submit(queue, valid, request, |ioq, request, ptr| {
+            // SAFETY: the path and the place for the list stay with the request.
+            unsafe { ioq_list(ioq, dfd, request.path(), flags, mask, pointer, ptr) }
+        });
+    }
+
     /// Leaves nothing behind. Queues go with whatever is in them.
     fn finish(mut self) {
         for queue in self.queues.into_iter().flatten() {
@@ -320,6 +374,7 @@ fn on_null() {
         assert_eq!(ioq_pop_many(null, ptr::null_mut(), 1, true), 0);
         assert_eq!((ioq_fd(null), errno()), (-1, libc::EINVAL));
         assert_eq!((ioq_info(null, ptr::null_mut()), errno()), (-1, libc::EINVAL));
+        ioq_list_free(ptr::null_mut());
         assert!(ioq_last(null).is_null());
         ioq_cancel_one(null, ptr::null());
         ioq_free(null, ptr::null_mut());

@@ -6,8 +6,10 @@ use crate::files;
 use crate::world::World;
 use libc::{c_char, c_int, c_uint, c_void};
 use std::cell::UnsafeCell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A request that was accepted, with everything that must stay where it is until it comes back.
 pub struct Request {
@@ -23,7 +25,37 @@ pub enum Kind {
     OpenDir { dir: usize, pointer: *mut bfs_dir, dfd: c_int, flags: c_uint, listing: Listing },
     CloseDir { dir: usize, pointer: *mut bfs_dir, fd: c_int },
     Stat { dfd: c_int, flags: c_uint, buf: Buf, expected: Option<bfs_stat> },
+    Call { called: Box<Called> },
+    Statx { dfd: c_int, flags: c_int, mask: c_uint, buf: Option<StatxBuf>, expected: Option<libc::statx> },
+    List { dfd: c_int, flags: c_uint, mask: c_uint, list: Box<UnsafeCell<*mut ioq_list>>, expected: Vec<Listed> },
 }
+
+/// What a function of the program's is given: what to return, and to count its calls.
+pub struct Called {
+    pub value: c_int,
+    pub times: AtomicUsize,
+}
+
+/// Returns what it was told to.
+///
+/// # Safety
+///
+/// `arg` must point to a `Called`.
+pub unsafe extern "C" fn called(arg: *mut c_void) -> c_int {
+    // SAFETY: by this function's contract.
+    let called = unsafe { &*arg.cast::<Called>() };
+    called.times.fetch_add(1, Ordering::Relaxed);
+    called.value
+}
+
+/// Where a statx goes, full of a pattern at first.
+pub type StatxBuf = Box<UnsafeCell<MaybeUninit<libc::statx>>>;
+
+/// A name, with its inode number and its type.
+pub type Listed = (CString, u64, u8);
+
+/// What is in the memory of a statx that nobody has filled.
+pub const PATTERN: u8 = 0xA5;
 
 /// Where a stat goes.
 pub type Buf = Box<UnsafeCell<bfs_stat>>;
@@ -82,7 +114,10 @@ impl Out {
     /// Whether this result says that it did not run, or not to its end, in a queue that was perhaps cancelled.
     pub fn is_cancelled(&self, result: c_int, queue: Cancelled) -> bool {
         let by_itself = self.cancelled != Cancelled::No;
+        // A function may return whatever it likes.
+        let has_run = matches!(&self.request.kind, Kind::Call { called } if called.times.load(Ordering::Relaxed) > 0);
         !self.request.survives_cancel()
+            && !has_run
             && match -result {
                 libc::ECANCELED => by_itself,
                 libc::EINTR => by_itself || queue != Cancelled::No,
@@ -127,6 +162,11 @@ impl Request {
         matches!(self.kind, Kind::Close { .. } | Kind::CloseDir { .. })
     }
 
+    /// Whether it consists of many calls.
+    pub fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::List { .. })
+    }
+
     /// Checks that all but the result is as it was submitted.
     fn check_entry(&self, response: &ioq_ent) {
         let path = self.path();
@@ -147,6 +187,23 @@ impl Request {
                 }
                 Kind::CloseDir { pointer, .. } => {
                     assert_eq!((response.op, response.args.closedir), (IOQ_CLOSEDIR, *pointer));
+                }
+                Kind::Call { called } => {
+                    assert_eq!(response.op, IOQ_CALL);
+                    assert_eq!(response.args.call.arg.cast_const(), ptr::from_ref(&**called).cast());
+                }
+                Kind::Statx { dfd, flags, mask, buf, .. } => {
+                    assert_eq!(response.op, IOQ_STATX);
+                    let args = response.args.statx;
+                    let buf = buf.as_ref().map_or(ptr::null_mut(), |buf| buf.get().cast());
+                    assert_eq!((args.path, args.buf), (path, buf));
+                    assert_eq!((args.dfd, args.flags, args.mask), (*dfd, *flags, *mask));
+                }
+                Kind::List { dfd, flags, mask, list, .. } => {
+                    assert_eq!(response.op, IOQ_LIST);
+                    let args = response.args.list;
+                    assert_eq!((args.path, args.list), (path, list.get()));
+                    assert_eq!((args.dfd, args.flags, args.mask), (*dfd, *flags, *mask));
                 }
                 Kind::Stat { dfd, flags, buf, .. } => {
                     assert_eq!(response.op, IOQ_STAT);
@@ -188,6 +245,15 @@ impl Request {
                 self.check_filled(&filled, result == 0);
                 return Some(filled);
             }
+            Kind::Call { called } => {
+                assert_eq!(called.times.load(Ordering::Relaxed), usize::from(!cancelled));
+            }
+            Kind::Statx { buf: Some(buf), expected, .. } => check_statx(buf, expected.filter(|_| result == 0)),
+            Kind::Statx { .. } => {}
+            Kind::List { flags, list, expected, .. } => {
+                // SAFETY: ours since the entry was popped, and a list if there is one.
+                unsafe { check_list(*list.get(), result == 0, *flags, expected) };
+            }
         }
         None
     }
@@ -228,7 +294,64 @@ impl Request {
                 let filled = unsafe { *buf.get() };
                 world.left.push((buf, filled));
             }
-            Kind::Nop { .. } => {}
+            Kind::Call { called } => assert!(called.times.load(Ordering::Relaxed) <= 1),
+            Kind::Nop { .. } | Kind::Statx { .. } | Kind::List { .. } => {}
         }
+    }
+}
+
+/// Checks what a statx filled in: nothing without success.
+fn check_statx(buf: &StatxBuf, expected: Option<libc::statx>) {
+    let size = size_of::<libc::statx>();
+    // SAFETY: ours since the entry was popped; all of it was written, by us at least.
+    let bytes = unsafe { std::slice::from_raw_parts(buf.get().cast::<u8>(), size) };
+    let Some(expected) = expected else {
+        assert!(bytes.iter().all(|&byte| byte == PATTERN));
+        return;
+    };
+    // SAFETY: filled; any bytes are a valid structure.
+    let filled = unsafe { buf.get().cast::<libc::statx>().read() };
+    let key = |statx: &libc::statx| (statx.stx_mask, statx.stx_ino, statx.stx_mode, statx.stx_size, statx.stx_nlink);
+    assert_eq!(key(&filled), key(&expected));
+}
+
+/// Checks a list, and frees it.
+///
+/// # Safety
+///
+/// `list` must be NULL or a list that nobody else uses.
+unsafe fn check_list(list: *mut ioq_list, success: bool, flags: c_uint, expected: &[Listed]) {
+    assert_eq!(!list.is_null(), success);
+    if !success {
+        return;
+    }
+    // SAFETY: by this function's contract. Names are strings, and stats NULL or filled.
+    unsafe {
+        let ioq_list { ents, count, error, fd } = list.read();
+        assert_eq!(error, 0);
+        let mut found = vec![];
+        for i in 0..count {
+            let ent = &*ents.add(i);
+            found.push((CStr::from_ptr(ent.name).to_owned(), ent.ino, ent.kind));
+            assert_eq!((ent.error, ent.stat.is_null()), (0, flags & IOQ_LIST_STAT == 0));
+            if let Some(stat) = ent.stat.as_ref() {
+                assert!(stat.stx_mask & libc::STATX_INO == 0 || stat.stx_ino == ent.ino);
+            }
+        }
+        let mut expected = expected.to_vec();
+        if flags & IOQ_LIST_SORT_NAME != 0 {
+            expected.sort();
+        } else if flags & IOQ_LIST_SORT_INODE != 0 {
+            assert!(found.is_sorted_by_key(|entry| entry.1));
+            // Of several names of one file, any may be first.
+            found.sort();
+            expected.sort();
+        }
+        assert_eq!(found, expected);
+        assert_eq!(fd >= 0, flags & IOQ_LIST_FD != 0);
+        if fd >= 0 {
+            assert_eq!(libc::close(fd), 0);
+        }
+        ioq_list_free(list);
     }
 }
