@@ -139,7 +139,8 @@ static void then_all(void) {
             CHECK_EQ(ent->result, 0);
             CHECK_EQ(bfs_closedir(&dir), 0);
         } else {
-            CHECK_EQ(ent->result, ent->ptr == &one ? -ECANCELED : -EINTR);
+            // The other one may have gone through a ring by then.
+            CHECK(ent->result == (ent->ptr == &one ? -ECANCELED : -EINTR) || (ent->ptr == &other && ent->result == 0));
         }
         ioq_free(ioq, ent);
     }
