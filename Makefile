@@ -14,6 +14,7 @@
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
+# make check-shuttle-anew   the same, five times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
 # make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-faults         each call of the library's that can fail fails, at each place
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
@@ -144,7 +145,7 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 # tests/all.sh runs each of these targets with make, and adds up their counts.
 quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-faults \
 	check-ubsan check-tsan check-refusal check-valgrind check-abi
-long := check-mutations check-old-kernels check-soak check-fuzz
+long := check-mutations check-shuttle-anew check-old-kernels check-soak check-fuzz
 
 .PHONY: test check-all $(quick) $(long)
 test: all
@@ -164,6 +165,12 @@ check-loom:
 check-shuttle:
 	RUSTFLAGS="$(RUSTFLAGS) --cfg ioq_shuttle" $(CARGO) test $(CARGOFLAGS) --profile models --lib \
 		--target-dir $(target)/shuttle models::
+
+check-shuttle-anew: export SHUTTLE_RANDOM_SEED := $(or $(SHUTTLE_RANDOM_SEED),$(strip $(shell od -An -N4 -tu4 /dev/urandom)))
+check-shuttle-anew: export IOQ_ITERATIONS := $(or $(IOQ_ITERATIONS),50000)
+check-shuttle-anew:
+	@echo "SHUTTLE_RANDOM_SEED=$$SHUTTLE_RANDOM_SEED IOQ_ITERATIONS=$$IOQ_ITERATIONS"
+	$(MAKE) --no-print-directory check-shuttle
 
 check-mutations check-kernel check-faults check-matrix:
 	tests/setup.sh

@@ -217,8 +217,10 @@ fn a_race_for_one_span_has_one_winner() {
             });
             readers.into_iter().for_each(|r| r.join().unwrap());
             assert_eq!(won.load(Ordering::Relaxed), 1);
+            assert!(!channel.has_spans());
             push(&channel, 2);
             assert_eq!(channel.try_pop().map(|s| s.label()), Some(2));
+            assert!(!channel.has_spans());
         });
     }
 }

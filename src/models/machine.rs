@@ -30,7 +30,6 @@ pub enum Chance {
     Never,
     #[cfg(ioq_shuttle)]
     Even,
-    #[cfg(ioq_shuttle)]
     Always,
 }
 
@@ -41,7 +40,6 @@ impl Chance {
             Self::Never => false,
             #[cfg(ioq_shuttle)]
             Self::Even => shuttle::rand::Rng::r#gen(&mut shuttle::rand::thread_rng()),
-            #[cfg(ioq_shuttle)]
             Self::Always => true,
         }
     }
@@ -54,6 +52,8 @@ pub struct Machine {
     pub processors: usize,
     /// Whether starting a thread fails.
     pub lacks_threads: Chance,
+    /// Whether threads that are started do nothing, because the model plays their parts.
+    pub threads_are_idle: bool,
     /// Whether time goes by: whether what is measured takes long, and sleeps.
     pub time_passes: Chance,
     /// Whether a wait with a limit ends by itself. Where none does, a model proves that nothing hangs on it.
@@ -79,6 +79,7 @@ impl Machine {
     pub const IDEAL: Self = Self {
         processors: 2,
         lacks_threads: Chance::Never,
+        threads_are_idle: false,
         time_passes: Chance::Never,
         limits_end: Chance::Never,
         request: |_| (),
@@ -149,7 +150,8 @@ impl Deadline {
     }
 
     pub fn remaining(&self) -> Duration {
-        if get().time_passes.comes() { Duration::ZERO } else { Duration::from_secs(1) }
+        let is_over = get().time_passes.comes() || (get().limits_end.comes() && one_of(2) == 0);
+        if is_over { Duration::ZERO } else { Duration::from_secs(1) }
     }
 }
 

@@ -5,7 +5,20 @@
 pub mod atomics;
 pub mod eventfd;
 pub mod machine;
-#[cfg(all(test, ioq_shuttle))]
-mod queues;
 pub mod thread;
 pub mod uring;
+
+#[cfg(all(test, ioq_shuttle))]
+mod hanging;
+#[cfg(all(test, ioq_shuttle))]
+mod lists;
+#[cfg(all(test, ioq_shuttle))]
+mod pace;
+#[cfg(all(test, ioq_shuttle))]
+mod program;
+#[cfg(all(test, ioq_shuttle))]
+mod queues;
+#[cfg(all(test, ioq_shuttle))]
+mod runner;
+#[cfg(all(test, ioq_loom))]
+mod shared;

@@ -10,6 +10,7 @@ use crate::platform::errno::{self, Errno};
 use io_uring::{opcode, squeue};
 use libc::{c_char, c_int, c_uint};
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
 
 #[cfg(ioq_loom)]
@@ -138,14 +139,11 @@ impl Uring {
             return;
         }
         let submission = self.flying.swap_remove(next);
-        if let Some(target) = submission.cancels() {
-            // What it finds, it may interrupt.
-            let found = self.flying.iter().position(|flying| flying.user_data == target);
-            if let Some(at) = found.filter(|_| machine::one_of(2) == 0) {
-                let cancelled = self.flying.swap_remove(at);
-                self.completed.push_back((cancelled.user_data, -libc::ECANCELED));
-            }
-        }
+        // What hangs is interrupted, and so may be what is about to be done.
+        let is_cancelled = |other: &_| submission.cancels(other) && (holds(other) || machine::one_of(2) == 0);
+        let (cancelled, flying): (Vec<_>, _) = mem::take(&mut self.flying).into_iter().partition(is_cancelled);
+        self.flying = flying;
+        self.completed.extend(cancelled.iter().map(|other| (other.user_data, -libc::ECANCELED)));
         let refused = self.refused.iter().find(|&&(op, _)| op == submission.op).map(|&(_, result)| result);
         let result = match refused {
             Some(result) => result,
@@ -189,13 +187,13 @@ pub struct Submission {
 impl Submission {
     fn of(entry: &squeue::Entry) -> Self {
         // SAFETY: both are that structure of the kernel's, of integers and pointers.
-        unsafe { std::mem::transmute_copy(entry) }
+        unsafe { mem::transmute_copy(entry) }
     }
 
-    /// The user data of the submission that it is to cancel, if it is to cancel one.
-    fn cancels(&self) -> Option<u64> {
-        // Where others have their path.
-        (self.op == opcode::AsyncCancel::CODE && !self.path.is_null()).then(|| self.path.addr() as u64)
+    /// Whether it is to cancel this one.
+    fn cancels(&self, other: &Self) -> bool {
+        // It has that one's user data where others have their path; without any, all are meant.
+        self.op == opcode::AsyncCancel::CODE && [0, other.user_data].contains(&(self.path.addr() as u64))
     }
 
     /// Does it, as the kernel would.

@@ -2,12 +2,15 @@
 //!
 //! Waits with a limit never end here, so nothing is found by the stall detector.
 
+use super::roster::Roster;
 use super::{Load, Scheduler, Work};
+use crate::channel::monitor::Monitor;
 use crate::channel::{Channel, Sender};
 use crate::platform::errno::Errno;
 use crate::queue::span::Span;
 use crate::scheduler::Member;
 use crate::worker::{Remote, Thread};
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use std::ptr::{self, NonNull};
@@ -21,7 +24,12 @@ struct Queue {
     lacking: AtomicUsize,
     /// Whether there is room for all.
     blocks: bool,
+    /// What request `HANGING` hangs until.
+    released: Monitor,
 }
+
+/// A request that hangs.
+const HANGING: usize = 9;
 
 impl Work for Queue {
     fn is_waiting(&self) -> bool {
@@ -78,6 +86,7 @@ impl Queue {
             ready: Channel::new(3).unwrap(),
             lacking: AtomicUsize::new(0),
             blocks,
+            released: Monitor::new(),
         })
     }
 
@@ -90,6 +99,9 @@ impl Queue {
     fn work(&self, index: usize) {
         let mut member = Member::new(index);
         while let Some(span) = member.next(&self.scheduler, self) {
+            if span.label() == HANGING {
+                self.released.sleep(None);
+            }
             let _ = Sender::default().send(&self.ready, span);
         }
     }
@@ -111,6 +123,7 @@ impl Queue {
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 5_000;
     builder.check(f);
 }
 
@@ -170,6 +183,50 @@ fn what_two_send_at_once_is_taken() {
         other.join().unwrap();
         assert_eq!(queue.receive(2), [1, 2]);
         queue.scheduler.stop();
+    });
+}
+
+/// While one searches, nobody else is woken. So whoever finds more than it takes wakes the next, lest that wait for what may
+/// hang.
+#[test]
+fn whoever_finds_more_wakes_another() {
+    model(1, || {
+        let queue = Queue::new(2, true);
+        queue.send(1);
+        assert_eq!(queue.receive(1), [1]);
+        queue.send(HANGING);
+        queue.send(2);
+        assert_eq!(queue.receive(1), [2]);
+        queue.released.wake();
+        assert_eq!(queue.receive(1), [HANGING]);
+        queue.scheduler.stop();
+    });
+}
+
+/// Whoever goes through the workers sees each as it was when it was added.
+#[test]
+fn whoever_finds_a_worker_sees_it_whole() {
+    struct Worker(UnsafeCell<usize>);
+    // SAFETY: loom checks every access to the cell.
+    unsafe impl Sync for Worker {}
+
+    model(2, || {
+        let roster = Arc::new(Roster::new());
+        let other = {
+            let roster = roster.clone();
+            loom::thread::spawn(move || {
+                for index in 0..2 {
+                    let worker = Worker(UnsafeCell::new(0));
+                    // SAFETY: nobody else has it yet, which loom checks.
+                    worker.0.with_mut(|p| unsafe { *p = index });
+                    roster.push(worker).ok().unwrap();
+                }
+            })
+        };
+        // SAFETY: loom checks that nobody writes to it.
+        let seen: Vec<_> = roster.iter().map(|worker: &Worker| worker.0.with(|p| unsafe { *p })).collect();
+        assert!(seen.iter().copied().eq(0..seen.len()));
+        other.join().unwrap();
     });
 }
 

@@ -1,15 +1,27 @@
 //! Queues with lists among their requests: each stat of an entry is done once, by whoever that is; the last of them
 //! completes the list; and nothing waits for those that hang but the list that they are of.
 
-use super::*;
+use super::machine::{Chance, Machine, one_of};
+use super::program::{self, options, some_machine, with_rings};
+use super::runner::check;
+use super::uring::Submission;
 use crate::abi::list::{ioq_list, ioq_list_flags::*};
-use crate::ops::List;
-use std::collections::HashMap;
+use crate::entry::ioq_ent;
+use crate::ops::{self, List, Nop};
+use crate::platform::errno::Errno;
+use crate::queue::options::{Backend, Options};
+use crate::queue::{Ioq, Wait};
+use libc::{c_char, c_uint};
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::thread;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::env;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::ptr;
+use std::ptr::{self, NonNull, without_provenance_mut};
 use std::sync::OnceLock;
 
 /// Directories of 0 to 4 files, and some in which so many files hang.
@@ -54,6 +66,10 @@ thread_local! {
     static LOOKED_UP: RefCell<HashMap<usize, usize>> = RefCell::default();
     /// How many were of lists in which none hangs.
     static FILES: Cell<usize> = const { Cell::new(0) };
+    /// How many lists of those came back.
+    static BACK: Cell<usize> = const { Cell::new(0) };
+    /// Whether names do not hang any more.
+    static RELEASED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn look_up(name: *const c_char) {
@@ -72,8 +88,7 @@ fn begins_with(name: *const c_char, byte: u8) -> bool {
 
 /// Whether an entry of this name hangs still.
 fn name_hangs(name: *const c_char) -> bool {
-    let Hanging { others, .. } = HANGING.get();
-    begins_with(name, b'h') && BACK.get() < others && RAN.get() < others
+    begins_with(name, b'h') && !RELEASED.get()
 }
 
 fn look_up_or_hang(name: *const c_char) {
@@ -89,8 +104,11 @@ fn name_of(submission: &Submission) -> Option<*const c_char> {
 }
 
 fn some_machine_for_lists() -> Machine {
+    program::begin();
     LOOKED_UP.take();
     FILES.set(0);
+    BACK.set(0);
+    RELEASED.set(false);
     directories();
     Machine { entry: look_up, in_ring: |submission| _ = name_of(submission).map(look_up), ..some_machine() }
 }
@@ -311,12 +329,8 @@ fn cancelled(backend: Backend) {
     let mut lister = Lister::create(options([1, 2, 8][one_of(3)], one_of(4), backend));
     (0..one_of(8)).for_each(|_| lister.play());
     lister.cancelled = true;
-    let canceller = Canceller(lister.ioq);
-    let canceller = thread::spawn(move || {
-        let Canceller(ioq) = { canceller };
-        // SAFETY: the thread is joined before the queue is destroyed.
-        unsafe { ioq.as_ref() }.cancel();
-    });
+    // SAFETY: the thread is joined before the queue is destroyed.
+    let canceller = unsafe { program::cancel(lister.ioq) };
     lister.play_for_some_time();
     lister.drain();
     canceller.join().unwrap();
@@ -372,20 +386,16 @@ fn destroying_waits_for_stats_in_a_ring() {
     check(|| destroyed(with_rings()));
 }
 
-/// Sets up a machine on which time goes by, and where some names hang until so many lists are back.
-fn set_names_hanging(others: usize) {
+/// Sets up a machine on which some names hang.
+fn set_names_hanging() {
     Machine {
         lacks_threads: Chance::Never,
-        time_passes: [Chance::Even, Chance::Always][one_of(2)],
         limits_end: Chance::Always,
         entry: look_up_or_hang,
         holds: |submission| name_of(submission).is_some_and(name_hangs),
         ..some_machine_for_lists()
     }
     .set();
-    HANGING.set(Hanging { first: 0, count: 0, others });
-    BACK.set(0);
-    RAN.set(usize::MIN);
 }
 
 /// Submits so many lists, and at some place among them one of which some entries hang, but fewer than there are workers.
@@ -411,12 +421,13 @@ fn submit_some_hanging(lister: &mut Lister, nthreads: usize, others: usize) -> u
 
 fn some_hang(backend: Backend, pop: fn(&mut Lister)) {
     let (nthreads, others) = (2 + one_of(3), 4);
-    set_names_hanging(others);
+    set_names_hanging();
     let mut lister = Lister::create(Options { caller_runs: false, ..options(16, nthreads, backend) });
     submit_some_hanging(&mut lister, nthreads, others);
-    while lister.back.contains(&false) {
+    while BACK.get() < others {
         pop(&mut lister);
     }
+    RELEASED.set(true);
     lister.drain();
     lister.destroy();
 }
@@ -452,14 +463,14 @@ fn no_list_waits_for_what_hangs_in_a_ring_while_the_caller_polls() {
 
 fn gone(backend: Backend) {
     let (nthreads, others) = (2 + one_of(3), 4);
-    set_names_hanging(others);
+    set_names_hanging();
     let mut lister = Lister::create(Options { caller_runs: false, ..options(16, nthreads, backend) });
     let total = submit_some_hanging(&mut lister, nthreads, others);
     lister.submit();
     while FILES.get() < total {
         thread::yield_now();
     }
-    RAN.set(others);
+    RELEASED.set(true);
     lister.drain();
     lister.destroy();
 }
