@@ -3,7 +3,7 @@
 #include "test.h"
 
 _Static_assert(IOQ_NOP == 0 && IOQ_CLOSE == 1 && IOQ_OPENDIR == 2 && IOQ_CLOSEDIR == 3 && IOQ_STAT == 4, "enum ioq_op");
-_Static_assert(IOQ_CALL == 5 && IOQ_STATX == 6, "enum ioq_op");
+_Static_assert(IOQ_CALL == 5 && IOQ_STATX == 6 && IOQ_LIST == 7 && IOQ_OPENAT == 8, "enum ioq_op");
 _Static_assert(IOQ_NOP_LIGHT == 0 && IOQ_NOP_HEAVY == 1, "enum ioq_nop_type");
 _Static_assert(sizeof(enum ioq_op) == sizeof(int) && sizeof(enum ioq_nop_type) == sizeof(int), "size of enums");
 
@@ -31,6 +31,11 @@ _Static_assert(offsetof(struct ioq_ent, statx.buf) == ARGS + POINTER, "statx.buf
 _Static_assert(offsetof(struct ioq_ent, statx.dfd) == ARGS + 2 * POINTER, "statx.dfd");
 _Static_assert(offsetof(struct ioq_ent, statx.flags) == ARGS + 2 * POINTER + 4, "statx.flags");
 _Static_assert(offsetof(struct ioq_ent, statx.mask) == ARGS + 2 * POINTER + 8, "statx.mask");
+_Static_assert(offsetof(struct ioq_ent, openat.path) == ARGS, "openat.path");
+_Static_assert(offsetof(struct ioq_ent, openat.how) == ARGS + POINTER, "openat.how");
+_Static_assert(offsetof(struct ioq_ent, openat.buf) == ARGS + 2 * POINTER, "openat.buf");
+_Static_assert(offsetof(struct ioq_ent, openat.dfd) == ARGS + 3 * POINTER, "openat.dfd");
+_Static_assert(offsetof(struct ioq_ent, openat.mask) == ARGS + 3 * POINTER + 4, "openat.mask");
 
 // Entries that are held at the same time are different ones, and each has a cache line of its own.
 static void aligned(struct ioq *ioq) {

@@ -56,6 +56,9 @@ struct timespec;
 /* statx(2), which <sys/stat.h> defines under _GNU_SOURCE. */
 struct statx;
 
+/* openat2(2), which <linux/openat2.h> defines. */
+struct open_how;
+
 /** A queue. */
 struct ioq;
 
@@ -83,6 +86,8 @@ enum ioq_op {
     IOQ_STATX = 6,
     /** ioq_list(). */
     IOQ_LIST = 7,
+    /** ioq_openat(). */
+    IOQ_OPENAT = 8,
 };
 
 /** How much work an ioq_nop() does. */
@@ -285,6 +290,20 @@ struct ioq_list_args {
     unsigned int mask;
 };
 
+/** Arguments of ioq_openat(). */
+struct ioq_openat {
+    /** The path. */
+    const char *path;
+    /** How to open it. */
+    const struct open_how *how;
+    /** The caller's buffer, filled when the result is at least 0; or NULL. */
+    struct statx *buf;
+    /** The base file descriptor. */
+    int dfd;
+    /** What to ask for, as statx(2) has it. */
+    unsigned int mask;
+};
+
 /**
  * A request on its way to a worker, and the response on its way back.
  *
@@ -315,6 +334,8 @@ struct ioq_ent {
         struct ioq_statx statx;
         /** Arguments of ioq_list(). */
         struct ioq_list_args list;
+        /** Arguments of ioq_openat(). */
+        struct ioq_openat openat;
     };
 };
 
@@ -744,6 +765,34 @@ int ioq_call(struct ioq *ioq, int (*fn)(void *arg), void *arg, void *ptr);
 int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned int mask, struct statx *buf, void *ptr);
 
 /**
+ * Submit an openat2(2), which may be followed by a statx(2) of what was opened.
+ *
+ * Where the system has no openat2(2), or refuses it, and how->resolve is 0, it is an openat(2), which does not look
+ * so closely at flags and mode. What opens slowly is opened slowly: a FIFO waits for its other end, and so does
+ * ioq_destroy(), unless there is O_NONBLOCK.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - how: how to open it, which must stay valid until the entry is popped; those members count that Linux 5.6 knows. The
+ *   flags should include O_CLOEXEC: a program that another thread executes inherits what is opened without.
+ * - mask: what to ask statx(2) for, such as STATX_BASIC_STATS.
+ * - buf: where to put the answer of statx(2). It stays the caller's, who leaves it alone until the entry is popped. It
+ *   is filled if the entry's result is at least 0. NULL if nothing is to be asked.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or how is NULL. The entry's result is:
+ * - the descriptor, which is the caller's once the entry is popped. If nobody pops it, ioq_destroy() closes it.
+ * - the negated errno of openat2(2) or openat(2).
+ * - the negated errno of statx(2). Then nothing is open, though a file may be new.
+ * - -EINTR if the queue was cancelled first, or the file system was interrupted. With O_CREAT or O_TRUNC the file may
+ *   be new or empty then. Without them it is tried again; see ioq_opendir().
+ */
+int ioq_openat(struct ioq *ioq, int dfd, const char *path, const struct open_how *how, unsigned int mask, struct statx *buf, void *ptr);
+
+/**
  * List a whole directory, and stat its entries.
  *
  * This is what open(2), readdir(3) and a statx(2) for each entry would find, in one request. Where files are at hand,
@@ -811,6 +860,10 @@ static_assert(offsetof(struct ioq_list_args, list) == sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_list_args, dfd) == 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_list_args, flags) == 2 * sizeof(void *) + 4, "ABI");
 static_assert(offsetof(struct ioq_list_args, mask) == 2 * sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_openat, how) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_openat, buf) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_openat, dfd) == 3 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_openat, mask) == 3 * sizeof(void *) + 4, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 6 * sizeof(void *) + 8, "ABI");

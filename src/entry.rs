@@ -10,7 +10,7 @@
 #![allow(non_camel_case_types)]
 
 use crate::abi::list::ioq_list;
-use libc::{c_char, c_int, c_uint, c_void, statx};
+use libc::{c_char, c_int, c_uint, c_void, open_how, statx};
 
 /// A directory stream. Opaque here: whoever provides `bfs_opendir()` defines it.
 #[repr(C)]
@@ -44,6 +44,8 @@ pub enum ioq_op {
     IOQ_STATX = 6,
     /// `ioq_list()`.
     IOQ_LIST = 7,
+    /// `ioq_openat()`.
+    IOQ_OPENAT = 8,
 }
 
 /// How much work an `ioq_nop()` does.
@@ -152,6 +154,22 @@ pub struct ioq_list_args {
     pub mask: c_uint,
 }
 
+/// Arguments of `ioq_openat()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_openat {
+    /// The path.
+    pub path: *const c_char,
+    /// How to open it.
+    pub how: *const open_how,
+    /// The caller's buffer, filled when the result is at least 0; or NULL.
+    pub buf: *mut statx,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// What to ask for, as `statx(2)` has it.
+    pub mask: c_uint,
+}
+
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -172,6 +190,8 @@ pub union ioq_args {
     pub statx: ioq_statx,
     /// Arguments of `ioq_list()`.
     pub list: ioq_list_args,
+    /// Arguments of `ioq_openat()`.
+    pub openat: ioq_openat,
 }
 
 /// A request on its way to a worker, and the response on its way back.
@@ -208,4 +228,6 @@ const _: () = {
     assert!(offset_of!(ioq_statx, flags) == 2 * POINTER + 4 && offset_of!(ioq_statx, mask) == 2 * POINTER + 8);
     assert!(offset_of!(ioq_list_args, list) == POINTER && offset_of!(ioq_list_args, dfd) == 2 * POINTER);
     assert!(offset_of!(ioq_list_args, flags) == 2 * POINTER + 4 && offset_of!(ioq_list_args, mask) == 2 * POINTER + 8);
+    assert!(offset_of!(ioq_openat, how) == POINTER && offset_of!(ioq_openat, buf) == 2 * POINTER);
+    assert!(offset_of!(ioq_openat, dfd) == 3 * POINTER && offset_of!(ioq_openat, mask) == 3 * POINTER + 4);
 };

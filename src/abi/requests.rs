@@ -1,10 +1,10 @@
 //! The functions of `ioq.h` that submit requests, one for each operation.
 
 use crate::entry::*;
-use crate::ops::{Call, Close, Closedir, Nop, Opendir, Request, Stat, Statx};
+use crate::ops::{Call, Close, Closedir, Nop, Openat, Opendir, Request, Stat, Statx};
 use crate::platform::errno::{self, Errno};
 use crate::queue::Ioq;
-use libc::{c_char, c_int, c_uint, c_void, statx};
+use libc::{c_char, c_int, c_uint, c_void, open_how, statx};
 
 /// The integer behind C's `enum ioq_nop_type`: C may pass any value.
 pub type RawNopType = c_uint;
@@ -229,6 +229,51 @@ pub unsafe extern "C" fn ioq_statx(
 ) -> c_int {
     // SAFETY: the pointers are as this function's contract says.
     unsafe { submit(ioq, Ok(Statx::request(dfd, path, flags, mask, buf)), ptr) }
+}
+
+/// Submit an `openat2(2)`, which may be followed by a `statx(2)` of what was opened.
+///
+/// Where the system has no `openat2(2)`, or refuses it, and `how->resolve` is 0, it is an `openat(2)`, which does not look
+/// so closely at flags and mode. What opens slowly is opened slowly: a FIFO waits for its other end, and so does
+/// `ioq_destroy()`, unless there is `O_NONBLOCK`.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
+/// - `path`: the path, which must stay valid until the entry is popped.
+/// - `how`: how to open it, which must stay valid until the entry is popped; those members count that Linux 5.6 knows. The
+///   flags should include `O_CLOEXEC`: a program that another thread executes inherits what is opened without.
+/// - `mask`: what to ask `statx(2)` for, such as `STATX_BASIC_STATS`.
+/// - `buf`: where to put the answer of `statx(2)`. It stays the caller's, who leaves it alone until the entry is popped. It
+///   is filled if the entry's result is at least 0. NULL if nothing is to be asked.
+/// - `ptr`: anything; it comes back as the entry's `ptr`.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `how` is NULL. The entry's result is:
+///
+/// - the descriptor, which is the caller's once the entry is popped. If nobody pops it, `ioq_destroy()` closes it.
+/// - the negated `errno` of `openat2(2)` or `openat(2)`.
+/// - the negated `errno` of `statx(2)`. Then nothing is open, though a file may be new.
+/// - `-EINTR` if the queue was cancelled first, or the file system was interrupted. With `O_CREAT` or `O_TRUNC` the file may
+///   be new or empty then. Without them it is tried again; see `ioq_opendir()`.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_openat(
+    ioq: *mut Ioq,
+    dfd: c_int,
+    path: *const c_char,
+    how: *const open_how,
+    mask: c_uint,
+    buf: *mut statx,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointers are as this function's contract says.
+    unsafe { submit(ioq, Openat::request(dfd, path, how, mask, buf), ptr) }
 }
 
 /// The one way in for requests.

@@ -2,7 +2,8 @@
 //!
 //! # To add an operation
 //!
-//! 1. Append its number and its arguments to `entry.rs`: at most 48 bytes, and what is fixed of their layout.
+//! 1. Append its number and its arguments to `entry.rs`, and what is fixed of their layout. There is room for six pointers;
+//!    nothing may need a stricter alignment than one.
 //! 2. Write its file: `request()` checks the arguments, and `Operation::run` makes the plain calls. If a ring can do it,
 //!    implement `RingOperation` as well. What `completed` does by default is right for one call that must not be made twice.
 //! 3. Append it to the `TABLE` below. Everything else finds it there.
@@ -15,6 +16,7 @@ mod close;
 mod closedir;
 pub mod list;
 mod nop;
+mod openat;
 mod opendir;
 mod opened;
 mod stat;
@@ -25,6 +27,7 @@ pub use close::Close;
 pub use closedir::Closedir;
 pub use list::List;
 pub use nop::Nop;
+pub use openat::Openat;
 pub use opendir::Opendir;
 pub use stat::{Stat, StatxPool};
 pub use statx::Statx;
@@ -45,6 +48,7 @@ const TABLE: &[(ioq_op, &dyn Operation)] = &[
     (ioq_op::IOQ_CALL, &Call),
     (ioq_op::IOQ_STATX, &Statx),
     (ioq_op::IOQ_LIST, &List),
+    (ioq_op::IOQ_OPENAT, &Openat),
 ];
 
 /// How many there are.
@@ -146,6 +150,8 @@ pub enum Next {
     Done(c_int),
     /// Plain calls.
     Plain,
+    /// Another `submission`.
+    Again,
 }
 
 impl Next {

@@ -7,7 +7,7 @@ use crate::entry::ioq_ent;
 use libc::c_int;
 
 /// Keeps a descriptor.
-fn keep(ent: &mut ioq_ent, fd: c_int) {
+pub fn keep(ent: &mut ioq_ent, fd: c_int) {
     ent.result = fd + 1;
 }
 

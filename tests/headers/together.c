@@ -3,6 +3,7 @@
 #include <ioq/stat.h>
 #include <ioq/dir.h>
 #include <ioq.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 
 int use_dir(int fd, const char *path);
@@ -47,8 +48,9 @@ int use_queue(int fd, const char *path, void *ptr) {
 	struct bfs_stat buf;
 	struct bfs_dir *dir = bfs_allocdir();
 	struct ioq_list *list;
-	struct ioq *ioq = ioq_create(8, 1);
-	int failed = ioq_capacity(ioq) != 8
+	struct open_how how = {0, 0, RESOLVE_BENEATH};
+	struct ioq *ioq = ioq_create(32, 1);
+	int failed = ioq_capacity(ioq) != 32
 		|| ioq_nop(ioq, IOQ_NOP_HEAVY, ptr) != 0
 		|| ioq_close(ioq, fd, ptr) != 0
 		|| ioq_opendir(ioq, dir, fd, path, BFS_DIR_WHITEOUTS, ptr) != 0
@@ -56,7 +58,8 @@ int use_queue(int fd, const char *path, void *ptr) {
 		|| ioq_stat(ioq, fd, path, BFS_STAT_NOFOLLOW | BFS_STAT_NOSYNC, &buf, ptr) != 0
 		|| ioq_call(ioq, use_call, ptr, ptr) != 0
 		|| ioq_statx(ioq, fd, path, 0, 1, NULL, ptr) != 0
-		|| ioq_list(ioq, fd, path, IOQ_LIST_STAT | IOQ_LIST_SORT_NAME | IOQ_LIST_FD, 0, &list, ptr) != 0;
+		|| ioq_list(ioq, fd, path, IOQ_LIST_STAT | IOQ_LIST_SORT_NAME | IOQ_LIST_FD, 0, &list, ptr) != 0
+		|| ioq_openat(ioq, fd, path, &how, 1, NULL, ptr) != 0;
 	ioq_submit(ioq);
 	struct ioq_ent *ent;
 	while ((ent = ioq_pop(ioq, true))) {
@@ -81,6 +84,10 @@ int use_queue(int fd, const char *path, void *ptr) {
 		case IOQ_STATX:
 			failed += ent->statx.path != path || ent->statx.dfd != fd || ent->statx.flags != 0
 				|| ent->statx.mask != 1 || ent->statx.buf;
+			break;
+		case IOQ_OPENAT:
+			failed += ent->openat.path != path || ent->openat.how != &how || ent->openat.dfd != fd
+				|| ent->openat.mask != 1 || ent->openat.buf;
 			break;
 		case IOQ_CALL:
 			failed += ent->call.fn != use_call || ent->call.arg != ptr;

@@ -559,28 +559,28 @@ impl<'a> Session<'a> {
         let ent = unsafe { one.entry(0).as_mut() };
         let op = ops::of(ent.op).in_ring().expect("what was submitted has a form for a ring");
         // SAFETY: the submission was made for this request, and its completion seen.
-        match unsafe { op.completed(&self.shared.host, &mut self.ring.statx, ent, result) } {
-            Next::Done(result) => {
-                ent.result = result;
-                self.deliver(one);
-            }
-            Next::Plain => self.pass_on(one),
-        }
+        let next = unsafe { op.completed(&self.shared.host, &mut self.ring.statx, ent, result) };
+        self.go_on(one, next);
     }
 
     fn complete_stat(&mut self, part: Part, result: i32) {
         part.completed(result);
         let Some(last) = part.finish() else { return };
         // SAFETY: this thread owns the span, and the pointer to the list is as the caller of `ioq.h` vouched for.
-        unsafe {
-            let ent = last.entry(0).as_mut();
-            match List::complete_at_once(ent) {
-                Next::Done(result) => {
-                    ent.result = result;
-                    self.deliver(last);
-                }
-                Next::Plain => self.pass_on(last),
+        let next = unsafe { List::complete_at_once(last.entry(0).as_ref()) };
+        self.go_on(last, next);
+    }
+
+    /// Goes on with a request of which the ring has done something.
+    fn go_on(&mut self, one: Span, next: Next) {
+        match next {
+            Next::Done(result) => {
+                // SAFETY: this thread owns the span.
+                unsafe { one.entry(0).as_mut() }.result = result;
+                self.deliver(one);
             }
+            Next::Plain => self.pass_on(one),
+            Next::Again => self.send(one),
         }
     }
 
