@@ -4,6 +4,7 @@
 
 _Static_assert(IOQ_NOP == 0 && IOQ_CLOSE == 1 && IOQ_OPENDIR == 2 && IOQ_CLOSEDIR == 3 && IOQ_STAT == 4, "enum ioq_op");
 _Static_assert(IOQ_CALL == 5 && IOQ_STATX == 6 && IOQ_LIST == 7 && IOQ_OPENAT == 8, "enum ioq_op");
+_Static_assert(IOQ_READLINK == 9 && IOQ_GETXATTR == 10 && IOQ_ACCESS == 11, "enum ioq_op");
 _Static_assert(IOQ_NOP_LIGHT == 0 && IOQ_NOP_HEAVY == 1, "enum ioq_nop_type");
 _Static_assert(sizeof(enum ioq_op) == sizeof(int) && sizeof(enum ioq_nop_type) == sizeof(int), "size of enums");
 
@@ -36,6 +37,20 @@ _Static_assert(offsetof(struct ioq_ent, openat.how) == ARGS + POINTER, "openat.h
 _Static_assert(offsetof(struct ioq_ent, openat.buf) == ARGS + 2 * POINTER, "openat.buf");
 _Static_assert(offsetof(struct ioq_ent, openat.dfd) == ARGS + 3 * POINTER, "openat.dfd");
 _Static_assert(offsetof(struct ioq_ent, openat.mask) == ARGS + 3 * POINTER + 4, "openat.mask");
+_Static_assert(offsetof(struct ioq_ent, readlink.path) == ARGS, "readlink.path");
+_Static_assert(offsetof(struct ioq_ent, readlink.buf) == ARGS + POINTER, "readlink.buf");
+_Static_assert(offsetof(struct ioq_ent, readlink.size) == ARGS + 2 * POINTER, "readlink.size");
+_Static_assert(offsetof(struct ioq_ent, readlink.dfd) == ARGS + 3 * POINTER, "readlink.dfd");
+_Static_assert(offsetof(struct ioq_ent, getxattr.path) == ARGS, "getxattr.path");
+_Static_assert(offsetof(struct ioq_ent, getxattr.name) == ARGS + POINTER, "getxattr.name");
+_Static_assert(offsetof(struct ioq_ent, getxattr.value) == ARGS + 2 * POINTER, "getxattr.value");
+_Static_assert(offsetof(struct ioq_ent, getxattr.size) == ARGS + 3 * POINTER, "getxattr.size");
+_Static_assert(offsetof(struct ioq_ent, getxattr.dfd) == ARGS + 4 * POINTER, "getxattr.dfd");
+_Static_assert(offsetof(struct ioq_ent, getxattr.flags) == ARGS + 4 * POINTER + 4, "getxattr.flags");
+_Static_assert(offsetof(struct ioq_ent, access.path) == ARGS, "access.path");
+_Static_assert(offsetof(struct ioq_ent, access.dfd) == ARGS + POINTER, "access.dfd");
+_Static_assert(offsetof(struct ioq_ent, access.mode) == ARGS + POINTER + 4, "access.mode");
+_Static_assert(offsetof(struct ioq_ent, access.flags) == ARGS + POINTER + 8, "access.flags");
 
 // Entries that are held at the same time are different ones, and each has a cache line of its own.
 static void aligned(struct ioq *ioq) {

@@ -31,7 +31,9 @@ static int open_with(struct ioq *ioq, int dfd, const char *path, struct open_how
 static int plain(int dfd, const char *path, struct open_how how, struct stat *opened) {
     long fd = syscall(SYS_openat2, dfd, path, &how, sizeof(how));
     if (fd < 0 && (errno == ENOSYS || errno == EPERM) && how.resolve == 0) {
-        fd = openat(dfd, path, (int)how.flags, (mode_t)how.mode);
+        // It has no more than 32 flags.
+        errno = EINVAL;
+        fd = how.flags >> 32 ? -1 : openat(dfd, path, (int)how.flags, (mode_t)how.mode);
     }
     if (fd < 0) {
         return -errno;
@@ -76,12 +78,13 @@ static const char *const names[] = {
 
 static void as_plain_calls_do(struct ioq *ioq) {
     static const int flags[] = {O_RDONLY, O_RDWR, O_PATH, O_DIRECTORY, O_NOFOLLOW, O_PATH | O_NOFOLLOW, O_NONBLOCK};
-    static const uint64_t resolve[] = {0, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT};
+    static const uint64_t resolve[] = {RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT};
     for (size_t i = 0; i < COUNT(names); ++i) {
         for (size_t j = 0; j < COUNT(flags); ++j) {
-            for (size_t k = 0; k < COUNT(resolve); ++k) {
-                check(ioq, root_fd, names[i], flags[j], resolve[k]);
-            }
+            check(ioq, root_fd, names[i], flags[j], 0);
+        }
+        for (size_t j = 0; j < COUNT(resolve); ++j) {
+            check(ioq, root_fd, names[i], O_RDONLY, resolve[j]);
         }
         check(ioq, -1, names[i], O_RDONLY, 0);
     }
@@ -259,7 +262,7 @@ static void cancelled(struct ioq *ioq) {
 
 // What was opened, and not popped, is closed.
 static void destroyed(void) {
-    for (size_t round = 0; round < rounds(200); ++round) {
+    for (size_t round = 0; round < rounds(60); ++round) {
         struct ioq *ioq = create(16, round % 4);
         struct statx *bufs = calloc(16, sizeof(*bufs));
         CHECK(bufs);

@@ -20,6 +20,20 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+// The C library's headers may be older than these calls, which have the same number on all processors.
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+#ifndef SYS_getxattrat
+#define SYS_getxattrat 464
+#endif
+
 struct word {
     const char *name;
     long value;
@@ -32,6 +46,10 @@ static const struct word calls[] = {
     WORD(SYS_, io_uring_enter),
     WORD(SYS_, io_uring_register),
     WORD(SYS_, statx),
+    WORD(SYS_, openat2),
+    WORD(SYS_, faccessat2),
+    WORD(SYS_, fchmodat2),
+    WORD(SYS_, getxattrat),
 };
 
 static const struct word errors[] = {{"EPERM", EPERM}, {"ENOSYS", ENOSYS}, {"EOPNOTSUPP", EOPNOTSUPP}};

@@ -45,9 +45,7 @@ static const int all_flags[] = {
     AT_EMPTY_PATH,
 };
 
-static const unsigned int all_masks[] = {
-    0, STATX_TYPE, STATX_SIZE | STATX_MTIME, STATX_BASIC_STATS, STATX_BASIC_STATS | STATX_BTIME,
-};
+static const unsigned int all_masks[] = {0, STATX_SIZE, STATX_BASIC_STATS | STATX_BTIME};
 
 static void check_all(struct ioq *ioq, int dfd, const char *path) {
     for (size_t i = 0; i < COUNT(all_flags); ++i) {

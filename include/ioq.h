@@ -88,6 +88,12 @@ enum ioq_op {
     IOQ_LIST = 7,
     /** ioq_openat(). */
     IOQ_OPENAT = 8,
+    /** ioq_readlink(). */
+    IOQ_READLINK = 9,
+    /** ioq_getxattr(). */
+    IOQ_GETXATTR = 10,
+    /** ioq_access(). */
+    IOQ_ACCESS = 11,
 };
 
 /** How much work an ioq_nop() does. */
@@ -304,6 +310,46 @@ struct ioq_openat {
     unsigned int mask;
 };
 
+/** Arguments of ioq_readlink(). */
+struct ioq_readlink {
+    /** The path of the link. */
+    const char *path;
+    /** The caller's buffer, filled as far as the result says. */
+    char *buf;
+    /** The size of the buffer. */
+    size_t size;
+    /** The base file descriptor. */
+    int dfd;
+};
+
+/** Arguments of ioq_getxattr(). */
+struct ioq_getxattr {
+    /** The path. */
+    const char *path;
+    /** The name of the attribute. */
+    const char *name;
+    /** The caller's buffer, filled as far as the result says. */
+    void *value;
+    /** The size of the buffer. */
+    size_t size;
+    /** The base file descriptor. */
+    int dfd;
+    /** AT_SYMLINK_NOFOLLOW, or 0. */
+    int flags;
+};
+
+/** Arguments of ioq_access(). */
+struct ioq_access {
+    /** The path. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+    /** R_OK, W_OK and X_OK, or F_OK. */
+    int mode;
+    /** Flags of faccessat2(2). */
+    int flags;
+};
+
 /**
  * A request on its way to a worker, and the response on its way back.
  *
@@ -336,6 +382,12 @@ struct ioq_ent {
         struct ioq_list_args list;
         /** Arguments of ioq_openat(). */
         struct ioq_openat openat;
+        /** Arguments of ioq_readlink(). */
+        struct ioq_readlink readlink;
+        /** Arguments of ioq_getxattr(). */
+        struct ioq_getxattr getxattr;
+        /** Arguments of ioq_access(). */
+        struct ioq_access access;
     };
 };
 
@@ -793,6 +845,71 @@ int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned in
 int ioq_openat(struct ioq *ioq, int dfd, const char *path, const struct open_how *how, unsigned int mask, struct statx *buf, void *ptr);
 
 /**
+ * Submit a readlinkat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path of the link, which must stay valid until the entry is popped.
+ * - buf: where to put what is in the link. It stays the caller's, who leaves it alone until the entry is popped. No NUL is
+ *   added.
+ * - size: the size of the buffer. What does not fit is cut off, which cannot be told from what just fits.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or buf is NULL. The entry's result is how many
+ * bytes are in the buffer, the negated errno of readlinkat(2) (EINVAL if it is no link, or size is 0), or -EINTR if
+ * the queue was cancelled first; see ioq_opendir().
+ */
+int ioq_readlink(struct ioq *ioq, int dfd, const char *path, char *buf, size_t size, void *ptr);
+
+/**
+ * Submit a getxattrat(2): read an extended attribute.
+ *
+ * Before Linux 6.13, and where that call is refused, it is a getxattr(2) or lgetxattr(2); a path that is relative to
+ * another directory than the working directory is opened for that meanwhile (O_PATH), and /proc must be there.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - name: the name of the attribute, such as "user.comment", which must stay valid until the entry is popped.
+ * - value: where to put the value. It stays the caller's, who leaves it alone until the entry is popped.
+ * - size: the size of that buffer. With 0, the result is the size of the value, and value may be NULL.
+ * - flags: AT_SYMLINK_NOFOLLOW to ask about a link itself, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or name is NULL, value is NULL and size is not
+ * 0, or there are other flags. The entry's result is how long the value is, or:
+ * - the negated errno of getxattr(2), such as ENODATA if there is no such attribute, ERANGE if the value does not
+ *   fit, and ENOTSUP if the file system has none.
+ * - -EMFILE or -ENFILE where the file would have to be opened, -ENOSYS if /proc is not there.
+ * - -EINTR if the queue was cancelled first; see ioq_opendir().
+ */
+int ioq_getxattr(struct ioq *ioq, int dfd, const char *path, const char *name, void *value, size_t size, int flags, void *ptr);
+
+/**
+ * Submit a faccessat2(2): ask whether a file may be used.
+ *
+ * Before Linux 5.8 it is a faccessat(3), which sees to what it can of the flags by other calls.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - mode: R_OK, W_OK and X_OK, or F_OK.
+ * - flags: AT_EACCESS, AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0 if the file may
+ * be used so, the negated errno of faccessat2(2) (EACCES if not, EINVAL for an unknown mode or flag), or -EINTR if
+ * the queue was cancelled first; see ioq_opendir().
+ */
+int ioq_access(struct ioq *ioq, int dfd, const char *path, int mode, int flags, void *ptr);
+
+/**
  * List a whole directory, and stat its entries.
  *
  * This is what open(2), readdir(3) and a statx(2) for each entry would find, in one request. Where files are at hand,
@@ -864,6 +981,17 @@ static_assert(offsetof(struct ioq_openat, how) == sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_openat, buf) == 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_openat, dfd) == 3 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_openat, mask) == 3 * sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_readlink, buf) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_readlink, size) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_readlink, dfd) == 3 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_getxattr, name) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_getxattr, value) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_getxattr, size) == 3 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_getxattr, dfd) == 4 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_getxattr, flags) == 4 * sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_access, dfd) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_access, mode) == sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_access, flags) == sizeof(void *) + 8, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 6 * sizeof(void *) + 8, "ABI");

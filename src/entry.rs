@@ -46,6 +46,12 @@ pub enum ioq_op {
     IOQ_LIST = 7,
     /// `ioq_openat()`.
     IOQ_OPENAT = 8,
+    /// `ioq_readlink()`.
+    IOQ_READLINK = 9,
+    /// `ioq_getxattr()`.
+    IOQ_GETXATTR = 10,
+    /// `ioq_access()`.
+    IOQ_ACCESS = 11,
 }
 
 /// How much work an `ioq_nop()` does.
@@ -170,6 +176,52 @@ pub struct ioq_openat {
     pub mask: c_uint,
 }
 
+/// Arguments of `ioq_readlink()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_readlink {
+    /// The path of the link.
+    pub path: *const c_char,
+    /// The caller's buffer, filled as far as the result says.
+    pub buf: *mut c_char,
+    /// The size of the buffer.
+    pub size: usize,
+    /// The base file descriptor.
+    pub dfd: c_int,
+}
+
+/// Arguments of `ioq_getxattr()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_getxattr {
+    /// The path.
+    pub path: *const c_char,
+    /// The name of the attribute.
+    pub name: *const c_char,
+    /// The caller's buffer, filled as far as the result says.
+    pub value: *mut c_void,
+    /// The size of the buffer.
+    pub size: usize,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// `AT_SYMLINK_NOFOLLOW`, or 0.
+    pub flags: c_int,
+}
+
+/// Arguments of `ioq_access()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_access {
+    /// The path.
+    pub path: *const c_char,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// `R_OK`, `W_OK` and `X_OK`, or `F_OK`.
+    pub mode: c_int,
+    /// Flags of `faccessat2(2)`.
+    pub flags: c_int,
+}
+
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -192,6 +244,12 @@ pub union ioq_args {
     pub list: ioq_list_args,
     /// Arguments of `ioq_openat()`.
     pub openat: ioq_openat,
+    /// Arguments of `ioq_readlink()`.
+    pub readlink: ioq_readlink,
+    /// Arguments of `ioq_getxattr()`.
+    pub getxattr: ioq_getxattr,
+    /// Arguments of `ioq_access()`.
+    pub access: ioq_access,
 }
 
 /// A request on its way to a worker, and the response on its way back.
@@ -218,7 +276,7 @@ const _: () = {
     assert!(offset_of!(ioq_ent, result) == 4);
     assert!(offset_of!(ioq_ent, ptr) == 8);
     assert!(offset_of!(ioq_ent, args) == 8 + POINTER);
-    assert!(size_of::<ioq_args>() == 3 * POINTER + 8);
+    assert!(size_of::<ioq_args>() == 4 * POINTER + 8);
     assert!(offset_of!(ioq_opendir, path) == POINTER && offset_of!(ioq_opendir, dfd) == 2 * POINTER);
     assert!(offset_of!(ioq_opendir, flags) == 2 * POINTER + 4 && size_of::<ioq_opendir>() == 2 * POINTER + 8);
     assert!(offset_of!(ioq_stat, buf) == POINTER && offset_of!(ioq_stat, xbuf) == 2 * POINTER);
@@ -230,4 +288,10 @@ const _: () = {
     assert!(offset_of!(ioq_list_args, flags) == 2 * POINTER + 4 && offset_of!(ioq_list_args, mask) == 2 * POINTER + 8);
     assert!(offset_of!(ioq_openat, how) == POINTER && offset_of!(ioq_openat, buf) == 2 * POINTER);
     assert!(offset_of!(ioq_openat, dfd) == 3 * POINTER && offset_of!(ioq_openat, mask) == 3 * POINTER + 4);
+    assert!(offset_of!(ioq_readlink, buf) == POINTER && offset_of!(ioq_readlink, size) == 2 * POINTER);
+    assert!(offset_of!(ioq_readlink, dfd) == 3 * POINTER && offset_of!(ioq_getxattr, name) == POINTER);
+    assert!(offset_of!(ioq_getxattr, value) == 2 * POINTER && offset_of!(ioq_getxattr, size) == 3 * POINTER);
+    assert!(offset_of!(ioq_getxattr, dfd) == 4 * POINTER && offset_of!(ioq_getxattr, flags) == 4 * POINTER + 4);
+    assert!(offset_of!(ioq_access, dfd) == POINTER && offset_of!(ioq_access, mode) == POINTER + 4);
+    assert!(offset_of!(ioq_access, flags) == POINTER + 8);
 };

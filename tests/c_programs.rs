@@ -62,11 +62,22 @@ const REFUSAL: &[Condition] = &[
     condition("statx-eperm", Some("uring"), &["statx=EPERM"]),
     condition("statx-enosys", Some("uring"), &["statx=ENOSYS"]),
     condition("statx-eopnotsupp", Some("uring"), &["statx=EOPNOTSUPP"]),
-    condition("nothing-new", None, &["io_uring_setup=ENOSYS", "statx=ENOSYS"]),
+    condition("nothing-new", None, NOTHING_NEW),
+    condition("unknown-eperm", Some("sync"), &["openat2=EPERM", "getxattrat=EPERM"]),
     condition("few-fds", Some("uring"), &["fds=64"]),
     condition("little-memory", None, &["memory=32"]),
     condition("little-memory-uring", Some("uring"), &["memory=32"]),
     condition("no-memlock", Some("uring"), &["memlock=0"]),
+];
+
+/// What kernels before 4.11 do not have.
+const NOTHING_NEW: &[&str] = &[
+    "io_uring_setup=ENOSYS",
+    "statx=ENOSYS",
+    "openat2=ENOSYS",
+    "faccessat2=ENOSYS",
+    "fchmodat2=ENOSYS",
+    "getxattrat=ENOSYS",
 ];
 
 /// The set of conditions that `IOQ_TEST_CONDITIONS` names.

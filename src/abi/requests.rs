@@ -1,7 +1,7 @@
 //! The functions of `ioq.h` that submit requests, one for each operation.
 
 use crate::entry::*;
-use crate::ops::{Call, Close, Closedir, Nop, Openat, Opendir, Request, Stat, Statx};
+use crate::ops::{Access, Call, Close, Closedir, Getxattr, Nop, Openat, Opendir, Readlink, Request, Stat, Statx};
 use crate::platform::errno::{self, Errno};
 use crate::queue::Ioq;
 use libc::{c_char, c_int, c_uint, c_void, open_how, statx};
@@ -274,6 +274,119 @@ pub unsafe extern "C" fn ioq_openat(
 ) -> c_int {
     // SAFETY: the pointers are as this function's contract says.
     unsafe { submit(ioq, Openat::request(dfd, path, how, mask, buf), ptr) }
+}
+
+/// Submit a `readlinkat(2)`.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
+/// - `path`: the path of the link, which must stay valid until the entry is popped.
+/// - `buf`: where to put what is in the link. It stays the caller's, who leaves it alone until the entry is popped. No NUL is
+///   added.
+/// - `size`: the size of the buffer. What does not fit is cut off, which cannot be told from what just fits.
+/// - `ptr`: anything; it comes back as the entry's `ptr`.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `buf` is NULL. The entry's result is how many
+/// bytes are in the buffer, the negated `errno` of `readlinkat(2)` (`EINVAL` if it is no link, or `size` is 0), or `-EINTR` if
+/// the queue was cancelled first; see `ioq_opendir()`.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_readlink(
+    ioq: *mut Ioq,
+    dfd: c_int,
+    path: *const c_char,
+    buf: *mut c_char,
+    size: usize,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointers are as this function's contract says.
+    unsafe { submit(ioq, Readlink::request(dfd, path, buf, size), ptr) }
+}
+
+/// Submit a `getxattrat(2)`: read an extended attribute.
+///
+/// Before Linux 6.13, and where that call is refused, it is a `getxattr(2)` or `lgetxattr(2)`; a path that is relative to
+/// another directory than the working directory is opened for that meanwhile (`O_PATH`), and `/proc` must be there.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
+/// - `path`: the path, which must stay valid until the entry is popped.
+/// - `name`: the name of the attribute, such as `"user.comment"`, which must stay valid until the entry is popped.
+/// - `value`: where to put the value. It stays the caller's, who leaves it alone until the entry is popped.
+/// - `size`: the size of that buffer. With 0, the result is the size of the value, and `value` may be NULL.
+/// - `flags`: `AT_SYMLINK_NOFOLLOW` to ask about a link itself, or 0.
+/// - `ptr`: anything; it comes back as the entry's `ptr`.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `name` is NULL, `value` is NULL and `size` is not
+/// 0, or there are other flags. The entry's result is how long the value is, or:
+///
+/// - the negated `errno` of `getxattr(2)`, such as `ENODATA` if there is no such attribute, `ERANGE` if the value does not
+///   fit, and `ENOTSUP` if the file system has none.
+/// - `-EMFILE` or `-ENFILE` where the file would have to be opened, `-ENOSYS` if `/proc` is not there.
+/// - `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_getxattr(
+    ioq: *mut Ioq,
+    dfd: c_int,
+    path: *const c_char,
+    name: *const c_char,
+    value: *mut c_void,
+    size: usize,
+    flags: c_int,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointers are as this function's contract says.
+    unsafe { submit(ioq, Getxattr::request(dfd, path, name, value, size, flags), ptr) }
+}
+
+/// Submit a `faccessat2(2)`: ask whether a file may be used.
+///
+/// Before Linux 5.8 it is a `faccessat(3)`, which sees to what it can of the flags by other calls.
+///
+/// # Parameters
+///
+/// - `ioq`: the queue.
+/// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
+/// - `path`: the path, which must stay valid until the entry is popped.
+/// - `mode`: `R_OK`, `W_OK` and `X_OK`, or `F_OK`.
+/// - `flags`: `AT_EACCESS`, `AT_SYMLINK_NOFOLLOW` and `AT_EMPTY_PATH`, or 0.
+/// - `ptr`: anything; it comes back as the entry's `ptr`.
+///
+/// # Returns
+///
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` is NULL. The entry's result is 0 if the file may
+/// be used so, the negated `errno` of `faccessat2(2)` (`EACCES` if not, `EINVAL` for an unknown mode or flag), or `-EINTR` if
+/// the queue was cancelled first; see `ioq_opendir()`.
+///
+/// # Safety
+///
+/// `ioq` must be NULL or a live queue that no other thread is using, and the pointers as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_access(
+    ioq: *mut Ioq,
+    dfd: c_int,
+    path: *const c_char,
+    mode: c_int,
+    flags: c_int,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointers are as this function's contract says.
+    unsafe { submit(ioq, Access::request(dfd, path, mode, flags), ptr) }
 }
 
 /// The one way in for requests.

@@ -11,24 +11,30 @@
 //!    `make headers`.
 //! 5. Compare it with the plain call in a program of `c-tests/`, on success and on failure.
 
+mod access;
 mod call;
 mod close;
 mod closedir;
+mod getxattr;
 pub mod list;
 mod nop;
 mod openat;
 mod opendir;
 mod opened;
+mod readlink;
 mod stat;
 mod statx;
 
+pub use access::Access;
 pub use call::Call;
 pub use close::Close;
 pub use closedir::Closedir;
+pub use getxattr::Getxattr;
 pub use list::List;
 pub use nop::Nop;
 pub use openat::Openat;
 pub use opendir::Opendir;
+pub use readlink::Readlink;
 pub use stat::{Stat, StatxPool};
 pub use statx::Statx;
 
@@ -49,6 +55,9 @@ const TABLE: &[(ioq_op, &dyn Operation)] = &[
     (ioq_op::IOQ_STATX, &Statx),
     (ioq_op::IOQ_LIST, &List),
     (ioq_op::IOQ_OPENAT, &Openat),
+    (ioq_op::IOQ_READLINK, &Readlink),
+    (ioq_op::IOQ_GETXATTR, &Getxattr),
+    (ioq_op::IOQ_ACCESS, &Access),
 ];
 
 /// How many there are.

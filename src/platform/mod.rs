@@ -1,6 +1,7 @@
 //! What the system and the compiler give, as the library uses it.
 //!
 //! - `alloc`: memory that may fail to come
+//! - `calls`: numbers of system calls
 //! - `cancellation`: of the calling thread, which waits
 //! - `clock`: one that is cheap to read, and deadlines
 //! - `descriptors`: the library's own
@@ -11,6 +12,7 @@
 //! - `thread`: starting threads
 
 pub mod alloc;
+pub mod calls;
 pub mod cancellation;
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod clock;

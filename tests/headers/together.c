@@ -49,6 +49,7 @@ int use_queue(int fd, const char *path, void *ptr) {
 	struct bfs_dir *dir = bfs_allocdir();
 	struct ioq_list *list;
 	struct open_how how = {0, 0, RESOLVE_BENEATH};
+	char text[64];
 	struct ioq *ioq = ioq_create(32, 1);
 	int failed = ioq_capacity(ioq) != 32
 		|| ioq_nop(ioq, IOQ_NOP_HEAVY, ptr) != 0
@@ -59,7 +60,10 @@ int use_queue(int fd, const char *path, void *ptr) {
 		|| ioq_call(ioq, use_call, ptr, ptr) != 0
 		|| ioq_statx(ioq, fd, path, 0, 1, NULL, ptr) != 0
 		|| ioq_list(ioq, fd, path, IOQ_LIST_STAT | IOQ_LIST_SORT_NAME | IOQ_LIST_FD, 0, &list, ptr) != 0
-		|| ioq_openat(ioq, fd, path, &how, 1, NULL, ptr) != 0;
+		|| ioq_openat(ioq, fd, path, &how, 1, NULL, ptr) != 0
+		|| ioq_readlink(ioq, fd, path, text, sizeof(text), ptr) != 0
+		|| ioq_getxattr(ioq, fd, path, "user.name", text, sizeof(text), 0, ptr) != 0
+		|| ioq_access(ioq, fd, path, 4, 0, ptr) != 0;
 	ioq_submit(ioq);
 	struct ioq_ent *ent;
 	while ((ent = ioq_pop(ioq, true))) {
@@ -88,6 +92,18 @@ int use_queue(int fd, const char *path, void *ptr) {
 		case IOQ_OPENAT:
 			failed += ent->openat.path != path || ent->openat.how != &how || ent->openat.dfd != fd
 				|| ent->openat.mask != 1 || ent->openat.buf;
+			break;
+		case IOQ_READLINK:
+			failed += ent->readlink.path != path || ent->readlink.buf != text || ent->readlink.size != sizeof(text)
+				|| ent->readlink.dfd != fd;
+			break;
+		case IOQ_GETXATTR:
+			failed += ent->getxattr.path != path || ent->getxattr.name[0] != 'u' || ent->getxattr.value != text
+				|| ent->getxattr.size != sizeof(text) || ent->getxattr.dfd != fd || ent->getxattr.flags != 0;
+			break;
+		case IOQ_ACCESS:
+			failed += ent->access.path != path || ent->access.dfd != fd || ent->access.mode != 4
+				|| ent->access.flags != 0;
 			break;
 		case IOQ_CALL:
 			failed += ent->call.fn != use_call || ent->call.arg != ptr;

@@ -1,0 +1,11 @@
+//! The numbers of system calls that the libc crate does not know on all machines.
+
+use libc::c_long;
+
+/// Since Linux 5.1, calls are numbered alike on all machines, but for what some of these add to all numbers.
+const fn number(common: c_long) -> c_long {
+    libc::SYS_openat2 - 437 + common
+}
+
+/// Linux 6.13.
+pub const SYS_GETXATTRAT: c_long = number(464);
