@@ -143,6 +143,21 @@ static void a_kernel_that_is_full_is_waited_for(void) {
     CHECK(seen.enters <= 4 * MANY);
 }
 
+// However long that takes: the ring is not given up, and workers do the rest meanwhile.
+static void a_kernel_that_is_full_for_long_is_waited_for(void) {
+    enum { FULL = 8 };
+    struct kernel_script script = {.rules = {{KERNEL_SUBMIT_FAILS, .value = EAGAIN, .busy = FULL},
+        {KERNEL_TAKES, .value = FULL}, {KERNEL_HOLDS, .value = KERNEL_FOREVER, .count = FULL}}};
+    struct ioq *ioq = start(&script, 1);
+    stat_many(ioq, MANY);
+    expect(ioq, MANY - FIRST_LIMIT, 0);
+    CHECK_EQ(kernel_seen().submitted, FULL);
+    CHECK_EQ(info_of(ioq).ring_error, 0);
+    kernel_release();
+    expect(ioq, FIRST_LIMIT, 0);
+    CHECK_EQ(stop(ioq).submitted, FIRST_LIMIT);
+}
+
 // Nothing in flight, and nothing taken: plain calls, and the ring is left alone. What the kernel is short of it may have
 // again, which is worth some patience. Any other error stays, and is asked for once.
 static void a_kernel_that_takes_nothing_is_left_alone(void) {
@@ -755,6 +770,7 @@ int main(int argc, char *argv[]) {
         CASE(what_was_not_taken_is_sent_again),
         CASE(completions_are_seen_before_submitting_again),
         CASE(a_kernel_that_is_full_is_waited_for),
+        CASE(a_kernel_that_is_full_for_long_is_waited_for),
         CASE(a_kernel_that_takes_nothing_is_left_alone),
         CASE(a_kernel_that_is_short_for_a_while_is_asked_again),
         CASE(what_is_in_flight_comes_back_without_further_calls),
