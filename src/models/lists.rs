@@ -1,7 +1,7 @@
 //! Queues with lists among their requests: each stat of an entry is done once, by whoever that is; the last of them
 //! completes the list; and nothing waits for those that hang but the list that they are of.
 
-use super::machine::{Chance, Machine, one_of};
+use super::machine::{self, Chance, Machine, one_of};
 use super::program::{self, options, some_machine, with_rings};
 use super::runner::check;
 use super::uring::Submission;
@@ -485,4 +485,21 @@ fn no_list_waits_for_what_hangs_while_the_caller_is_gone() {
 #[test]
 fn no_list_waits_for_what_hangs_in_a_ring_while_the_caller_is_gone() {
     check(|| gone(with_rings()));
+}
+
+/// A list that was cancelled waits for nothing that can be talked out of it: what hangs of it in a ring is interrupted.
+#[test]
+fn a_list_that_hangs_in_a_ring_is_cancelled() {
+    check(|| {
+        set_names_hanging();
+        Machine { entry: look_up, ring_balks: Chance::Never, ..machine::get() }.set();
+        let mut lister = Lister::create(options(4, 1 + one_of(3), with_rings()));
+        let path = &directories().hanging[1];
+        lister.request(What::List { path, files: OTHERS + 1, flags: IOQ_LIST_STAT as c_uint });
+        lister.submit();
+        (0..one_of(50)).for_each(|_| thread::yield_now());
+        lister.cancel_last();
+        lister.drain();
+        lister.destroy();
+    });
 }
