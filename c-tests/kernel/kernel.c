@@ -266,7 +266,8 @@ static void check_wait(const struct ring *ring, unsigned int flags, const struct
 }
 
 static void check_submission(const struct ring *ring, const struct io_uring_sqe *sqe) {
-    if (sqe->opcode != IORING_OP_STATX && sqe->opcode != IORING_OP_OPENAT && !is_cancel(sqe)) {
+    if (sqe->opcode != IORING_OP_STATX && sqe->opcode != IORING_OP_OPENAT && sqe->opcode != IORING_OP_OPENAT2
+        && !is_cancel(sqe)) {
         VIOLATED("ring %u: operation %u is submitted", ring->number, sqe->opcode);
     }
     if (cancels_all(sqe) && ring->cancelled) {
@@ -514,13 +515,13 @@ void kernel_delay_stats(unsigned int delay) {
     __atomic_store_n(&script.stat_delay, delay, __ATOMIC_RELAXED);
 }
 
-bool kernel_uses(const char *path) {
+bool kernel_uses(const void *memory) {
     bool uses = false;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < RINGS; ++i) {
         for (unsigned int j = 0; rings[i] && j < rings[i]->in_flight; ++j) {
             const struct io_uring_sqe *sqe = &rings[i]->requests[j].sqe;
-            uses = uses || (is_request(sqe) && sqe->addr == (uintptr_t)path);
+            uses = uses || (is_request(sqe) && (sqe->addr == (uintptr_t)memory || sqe->off == (uintptr_t)memory));
         }
     }
     pthread_mutex_unlock(&lock);

@@ -11,8 +11,9 @@
 
 #include <ioq/dir.h>
 #include <ioq/stat.h>
+#include <linux/openat2.h>
 
-enum { LOAD_MOST = 4096, LOAD_OPEN = 40 };
+enum { LOAD_MOST = 4096, LOAD_OPEN = 40, LOAD_WIDE = 70 };
 
 enum load_end {
     DRAINED,   // until each request was popped
@@ -33,7 +34,8 @@ struct load {
 // How the requests of a load ran.
 struct load_outcome {
     struct ioq_counts counts;
-    // How many a ring could begin, as they have a path; and how many were no-ops, which any thread does.
+    // How many submissions a ring could be given, as there is something to look up; and how many requests were no-ops,
+    // which any thread does.
     size_t named, nops;
 };
 
@@ -48,6 +50,11 @@ struct load_request {
     int fd;
     struct bfs_dir *dir;
     struct bfs_stat expected, buf;
+    ino_t ino; // expected
+    struct statx sx;
+    struct open_how how;
+    struct ioq_list *list;
+    size_t count; // expected in it
 };
 
 struct load_run {
@@ -61,13 +68,21 @@ struct load_run {
     struct load_request requests[LOAD_MOST];
 };
 
+// The operations that it is made of. Those that only workers do are like closes.
+static const enum ioq_op load_ops[] = {
+    IOQ_NOP, IOQ_CLOSE, IOQ_OPENDIR, IOQ_CLOSEDIR, IOQ_STAT, IOQ_STATX, IOQ_OPENAT, IOQ_LIST,
+};
+
 static char load_root[PATH_MAX];
 static int load_fd;
 
-// What stats and opendirs are about. Some of it is not there, some no directory, and some a link to nowhere.
+// What most requests are about. Some of it is not there, some no directory, and some a link to nowhere.
 static const char *const load_paths[] = {
     ".", "dir", "dir/file", "dir/link", "dir/dangling", "dir/loop", "dir/file/x", "none", "none/x", "..", "dir/to-dir",
 };
+
+// What is listed. Nobody else may add to it meanwhile.
+static const char *const load_lists[] = {".", "dir", "dir/to-dir", "dir/file", "none", "wide"};
 
 static inline void load_make_files(void) {
     load_fd = temp_dir(load_root);
@@ -77,6 +92,12 @@ static inline void load_make_files(void) {
     CHECK_EQ(symlinkat("nowhere", load_fd, "dir/dangling"), 0);
     CHECK_EQ(symlinkat("loop", load_fd, "dir/loop"), 0);
     CHECK_EQ(symlinkat(".", load_fd, "dir/to-dir"), 0);
+    CHECK_EQ(mkdirat(load_fd, "wide", 0755), 0);
+    for (int i = 0; i < LOAD_WIDE; ++i) {
+        char name[32];
+        snprintf(name, sizeof(name), "wide/%d", i);
+        CHECK_EQ(symlinkat("nowhere", load_fd, name), 0);
+    }
 }
 
 static inline void load_remove_files(void) {
@@ -87,14 +108,18 @@ static inline size_t load_pick(struct load_run *run, size_t limit) {
     return random_below(&run->random, limit);
 }
 
+static inline void load_choose_path(struct load_run *run, struct load_request *req, const char *const paths[], size_t count) {
+    req->path = strdup(paths[load_pick(run, count)]);
+    CHECK(req->path);
+    ++run->named;
+}
+
 static inline void load_submit_stat(struct load_run *run, struct load_request *req) {
     static const unsigned int flags[] = {BFS_STAT_FOLLOW, BFS_STAT_NOFOLLOW, BFS_STAT_TRYFOLLOW, BFS_STAT_NOSYNC};
     req->flags = flags[load_pick(run, COUNT(flags))];
     int fd = load_fd;
     if (load_pick(run, 16) > 0) {
-        req->path = strdup(load_paths[load_pick(run, COUNT(load_paths))]);
-        CHECK(req->path);
-        ++run->named;
+        load_choose_path(run, req, load_paths, COUNT(load_paths));
     }
     req->result = bfs_stat(fd, req->path, req->flags, &req->expected) == 0 ? 0 : -errno;
     CHECK_EQ(ioq_stat(run->ioq, fd, req->path, req->flags, &req->buf, req), 0);
@@ -102,17 +127,59 @@ static inline void load_submit_stat(struct load_run *run, struct load_request *r
 
 static inline void load_submit_opendir(struct load_run *run, struct load_request *req) {
     req->dir = bfs_allocdir();
-    req->path = strdup(load_paths[load_pick(run, COUNT(load_paths))]);
-    CHECK(req->dir && req->path);
+    CHECK(req->dir);
+    load_choose_path(run, req, load_paths, COUNT(load_paths));
     req->result = bfs_opendir(req->dir, load_fd, req->path, 0) == 0 ? bfs_closedir(req->dir) : -errno;
     ++run->opening;
-    ++run->named;
     CHECK_EQ(ioq_opendir(run->ioq, req->dir, load_fd, req->path, 0, req), 0);
+}
+
+static inline void load_submit_statx(struct load_run *run, struct load_request *req) {
+    int flags = load_pick(run, 2) ? AT_SYMLINK_NOFOLLOW : 0;
+    load_choose_path(run, req, load_paths, COUNT(load_paths));
+    req->result = statx(load_fd, req->path, flags, STATX_BASIC_STATS, &req->sx) == 0 ? 0 : -errno;
+    req->ino = req->sx.stx_ino;
+    CHECK_EQ(ioq_statx(run->ioq, load_fd, req->path, flags, STATX_BASIC_STATS, &req->sx, req), 0);
+}
+
+// Opens, and perhaps stats what was opened. What is there already is "created", too.
+static inline void load_submit_openat(struct load_run *run, struct load_request *req) {
+    static const int flags[] = {O_RDONLY, O_RDONLY | O_DIRECTORY, O_PATH, O_PATH | O_NOFOLLOW};
+    load_choose_path(run, req, load_paths, COUNT(load_paths));
+    bool creates = strcmp(req->path, "dir/file") == 0 && load_pick(run, 2);
+    int chosen = creates ? O_RDWR | O_CREAT : flags[load_pick(run, COUNT(flags))];
+    req->how = (struct open_how){.flags = (uint64_t)(unsigned int)(chosen | O_CLOEXEC), .mode = creates ? 0644 : 0};
+    long fd = syscall(SYS_openat2, load_fd, req->path, &req->how, sizeof(req->how));
+    req->result = fd < 0 ? -errno : 0;
+    if (fd >= 0) {
+        struct stat sb;
+        CHECK_EQ(fstat((int)fd, &sb), 0);
+        CHECK_EQ(close((int)fd), 0);
+        req->ino = sb.st_ino;
+    }
+    struct statx *sx = load_pick(run, 2) ? &req->sx : NULL;
+    run->named += sx != NULL;
+    CHECK_EQ(ioq_openat(run->ioq, load_fd, req->path, &req->how, STATX_INO, sx, req), 0);
+}
+
+static inline void load_submit_list(struct load_run *run, struct load_request *req) {
+    load_choose_path(run, req, load_lists, COUNT(load_lists));
+    req->flags = (load_pick(run, 4) ? IOQ_LIST_STAT : 0) | (load_pick(run, 4) ? 0 : IOQ_LIST_FD);
+    int fd = openat(load_fd, req->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    req->result = fd < 0 ? -errno : 0;
+    if (fd >= 0) {
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        req->count = count_entries(path);
+        CHECK_EQ(close(fd), 0);
+    }
+    run->named += req->count;
+    CHECK_EQ(ioq_list(run->ioq, load_fd, req->path, req->flags, STATX_INO, &req->list, req), 0);
 }
 
 static inline void load_submit(struct load_run *run) {
     struct load_request *req = &run->requests[run->used++];
-    req->op = (enum ioq_op)load_pick(run, 5);
+    req->op = load_ops[load_pick(run, COUNT(load_ops))];
     if (req->op == IOQ_CLOSEDIR && run->nopen == 0) {
         req->op = IOQ_STAT;
     } else if (req->op == IOQ_OPENDIR && run->nopen + run->opening == LOAD_OPEN) {
@@ -139,8 +206,17 @@ static inline void load_submit(struct load_run *run) {
     case IOQ_STAT:
         load_submit_stat(run, req);
         break;
+    case IOQ_STATX:
+        load_submit_statx(run, req);
+        break;
+    case IOQ_OPENAT:
+        load_submit_openat(run, req);
+        break;
+    case IOQ_LIST:
+        load_submit_list(run, req);
+        break;
     default:
-        CHECK(!"one of the five");
+        CHECK(!"one of these");
     }
     req->handle = ioq_last(run->ioq);
 }
@@ -181,11 +257,37 @@ static inline void load_check_listing(struct bfs_dir *dir) {
 // What the request needed is not the kernel's any more.
 static inline void load_release(struct load_request *req) {
     if (req->path) {
-        CHECK(!kernel_uses(req->path));
+        CHECK(!kernel_uses(req->path) && !kernel_uses(&req->how) && !kernel_uses(&req->sx));
         memset(req->path, '/', strlen(req->path));
         free(req->path);
         req->path = NULL;
     }
+}
+
+// A file that may be new is not opened again by who was interrupted.
+static inline bool load_is_interrupted(const struct load_request *req, int result) {
+    return req->op == IOQ_OPENAT && req->how.flags & O_CREAT && result == -EINTR;
+}
+
+static inline void load_check_openat(const struct load_request *req, const struct ioq_ent *ent, int fd) {
+    struct stat sb;
+    CHECK_EQ(fstat(fd, &sb), 0);
+    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(sb.st_ino, req->ino);
+    CHECK(!ent->openat.buf || req->sx.stx_ino == req->ino);
+    CHECK_EQ(close(fd), 0);
+}
+
+static inline void load_check_list(const struct load_request *req) {
+    const struct ioq_list *list = req->list;
+    CHECK_EQ(list->error, 0);
+    CHECK_EQ(list->count, req->count);
+    for (size_t i = 0; i < list->count; ++i) {
+        CHECK_EQ(list->ents[i].error, 0);
+        CHECK(!(req->flags & IOQ_LIST_STAT) || list->ents[i].stat->stx_ino == list->ents[i].ino);
+    }
+    CHECK_EQ(list->fd >= 0, (req->flags & IOQ_LIST_FD) != 0);
+    CHECK(list->fd < 0 || close(list->fd) == 0);
 }
 
 static inline bool load_pop(struct load_run *run, bool block) {
@@ -199,12 +301,24 @@ static inline bool load_pop(struct load_run *run, bool block) {
     CHECK_EQ(ent->op, req->op);
     req->state = POPPED;
     ++run->popped;
+    struct ioq_ent popped = *ent;
     int result = ent->result;
     ioq_free(run->ioq, ent);
     load_release(req);
 
-    if (!load_is_cancelled(run, req, result)) {
+    if (req->op == IOQ_OPENAT && result >= 0) {
+        load_check_openat(req, &popped, result);
+        result = 0;
+    }
+    if (!load_is_cancelled(run, req, result) && !load_is_interrupted(req, result)) {
         CHECK_EQ(result, req->result);
+    }
+    CHECK(req->op != IOQ_STATX || result != 0 || req->sx.stx_ino == req->ino);
+    CHECK_EQ(req->list != NULL, req->op == IOQ_LIST && result == 0);
+    if (req->list) {
+        load_check_list(req);
+        ioq_list_free(req->list);
+        req->list = NULL;
     }
     if (req->op == IOQ_STAT && result == 0) {
         CHECK_EQ(req->buf.ino, req->expected.ino);

@@ -5,6 +5,7 @@
 
 #include "ring.h"
 
+#include <sys/syscall.h>
 #include <time.h>
 
 static int negated(long result) {
@@ -48,6 +49,10 @@ static int execute(struct ring *ring, const struct io_uring_sqe *sqe) {
     switch (sqe->opcode) {
     case IORING_OP_OPENAT:
         return negated(openat(sqe->fd, path, (int)sqe->open_flags, sqe->len));
+    case IORING_OP_OPENAT2: {
+        const long args[6] = {sqe->fd, (long)path, (long)sqe->off, sqe->len};
+        return negated(real_syscall(SYS_openat2, args));
+    }
     case IORING_OP_STATX:
         return negated(statx(sqe->fd, path, (int)sqe->statx_flags, sqe->len, (struct statx *)(uintptr_t)sqe->off));
     default:

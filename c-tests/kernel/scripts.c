@@ -96,6 +96,7 @@ static const struct scripted scripts[] = {
     {"refuses-statx-later", RULES({KERNEL_REFUSES, .value = EACCES, .ops = KERNEL_STATX, .from = 50})},
     {"refuses-openat-eacces", RULES({KERNEL_REFUSES, .value = EACCES, .ops = KERNEL_OPENAT})},
     {"refuses-openat-later", RULES({KERNEL_REFUSES, .value = EPERM, .ops = KERNEL_OPENAT, .from = 30})},
+    {"refuses-openat2-enosys", RULES({KERNEL_REFUSES, .value = ENOSYS, .ops = KERNEL_OPENAT2})},
     {"refuses-all-enosys", RULES(ALWAYS(KERNEL_REFUSES, ENOSYS))},
     {"refuses-all-later", RULES({KERNEL_REFUSES, .value = EINVAL, .from = 33})},
     {"refuses-some", RULES({KERNEL_REFUSES, .value = EOPNOTSUPP, .every = 3})},
@@ -106,6 +107,7 @@ static const struct scripted scripts[] = {
     {"cancels-some", RULES({KERNEL_REFUSES, .value = ECANCELED, .every = 3})},
     {"cancels-all", RULES(ALWAYS(KERNEL_REFUSES, ECANCELED))},
     {"interrupts-some-openats", RULES({KERNEL_REFUSES, .value = EINTR, .every = 3, .ops = KERNEL_OPENAT})},
+    {"interrupts-some-openat2s", RULES({KERNEL_REFUSES, .value = EINTR, .every = 3, .ops = KERNEL_OPENAT2})},
     {"interrupts-some-statxs", RULES({KERNEL_REFUSES, .value = EINTR, .every = 3, .ops = KERNEL_STATX})},
 };
 

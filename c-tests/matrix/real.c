@@ -13,11 +13,11 @@ static bool refused;
 // From here on the kernel refuses to set up an io_uring, for one of the reasons that it may have.
 static void refuse_rings(uint64_t seed) {
     static const int reasons[] = {EPERM, ENOSYS, ENOMEM, EMFILE, EACCES, EINVAL, EAGAIN};
-    unsigned int reason = (unsigned int)reasons[seed % COUNT(reasons)];
+    int reason = reasons[seed % COUNT(reasons)];
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | reason),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)reason),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog filter = {.len = COUNT(code), .filter = code};
