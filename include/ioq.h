@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /** The version of this header; see ioq_version(). */
 #define IOQ_VERSION_MAJOR 0
@@ -94,6 +95,22 @@ enum ioq_op {
     IOQ_GETXATTR = 10,
     /** ioq_access(). */
     IOQ_ACCESS = 11,
+    /** ioq_unlink(). */
+    IOQ_UNLINK = 12,
+    /** ioq_rename(). */
+    IOQ_RENAME = 13,
+    /** ioq_mkdir(). */
+    IOQ_MKDIR = 14,
+    /** ioq_link(). */
+    IOQ_LINK = 15,
+    /** ioq_symlink(). */
+    IOQ_SYMLINK = 16,
+    /** ioq_chmod(). */
+    IOQ_CHMOD = 17,
+    /** ioq_chown(). */
+    IOQ_CHOWN = 18,
+    /** ioq_utimens(). */
+    IOQ_UTIMENS = 19,
 };
 
 /** How much work an ioq_nop() does. */
@@ -350,6 +367,102 @@ struct ioq_access {
     int flags;
 };
 
+/** Arguments of ioq_unlink(). */
+struct ioq_unlink {
+    /** The path. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+    /** AT_REMOVEDIR, or 0. */
+    int flags;
+};
+
+/** Arguments of ioq_rename(). */
+struct ioq_rename {
+    /** The path that there is. */
+    const char *oldpath;
+    /** The path that there is to be. */
+    const char *newpath;
+    /** The base file descriptor of the first. */
+    int olddfd;
+    /** The base file descriptor of the second. */
+    int newdfd;
+    /** Flags of renameat2(2). */
+    unsigned int flags;
+};
+
+/** Arguments of ioq_mkdir(). */
+struct ioq_mkdir {
+    /** The path. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+    /** The mode, without those bits that umask(2) takes away. */
+    mode_t mode;
+};
+
+/** Arguments of ioq_link(). */
+struct ioq_link {
+    /** The path that there is. */
+    const char *oldpath;
+    /** The path that there is to be. */
+    const char *newpath;
+    /** The base file descriptor of the first. */
+    int olddfd;
+    /** The base file descriptor of the second. */
+    int newdfd;
+    /** Flags of linkat(2). */
+    int flags;
+};
+
+/** Arguments of ioq_symlink(). */
+struct ioq_symlink {
+    /** What the link contains. */
+    const char *target;
+    /** The path. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+};
+
+/** Arguments of ioq_chmod(). */
+struct ioq_chmod {
+    /** The path. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+    /** The mode. */
+    mode_t mode;
+    /** Flags of fchmodat2(2). */
+    int flags;
+};
+
+/** Arguments of ioq_chown(). */
+struct ioq_chown {
+    /** The path. */
+    const char *path;
+    /** The base file descriptor. */
+    int dfd;
+    /** The owner, or -1. */
+    uid_t uid;
+    /** The group, or -1. */
+    gid_t gid;
+    /** Flags of fchownat(2). */
+    int flags;
+};
+
+/** Arguments of ioq_utimens(). */
+struct ioq_utimens {
+    /** The path. */
+    const char *path;
+    /** Two times, or NULL for now. */
+    const struct timespec *times;
+    /** The base file descriptor. */
+    int dfd;
+    /** Flags of utimensat(2). */
+    int flags;
+};
+
 /**
  * A request on its way to a worker, and the response on its way back.
  *
@@ -388,6 +501,22 @@ struct ioq_ent {
         struct ioq_getxattr getxattr;
         /** Arguments of ioq_access(). */
         struct ioq_access access;
+        /** Arguments of ioq_unlink(). */
+        struct ioq_unlink unlink;
+        /** Arguments of ioq_rename(). */
+        struct ioq_rename rename;
+        /** Arguments of ioq_mkdir(). */
+        struct ioq_mkdir mkdir;
+        /** Arguments of ioq_link(). */
+        struct ioq_link link;
+        /** Arguments of ioq_symlink(). */
+        struct ioq_symlink symlink;
+        /** Arguments of ioq_chmod(). */
+        struct ioq_chmod chmod;
+        /** Arguments of ioq_chown(). */
+        struct ioq_chown chown;
+        /** Arguments of ioq_utimens(). */
+        struct ioq_utimens utimens;
     };
 };
 
@@ -910,6 +1039,153 @@ int ioq_getxattr(struct ioq *ioq, int dfd, const char *path, const char *name, v
 int ioq_access(struct ioq *ioq, int dfd, const char *path, int mode, int flags, void *ptr);
 
 /**
+ * Submit an unlinkat(2).
+ *
+ * This and the functions below change something. No order is kept between requests, not even of those that are about the
+ * same file: submit what depends on another when that has been popped.
+ *
+ * Those that change names, down to ioq_symlink(), are made once. A file system that is interrupted, as a ring's requests
+ * are when they are cancelled, may have done what it was to do all the same, and to do it again would not tell.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - flags: AT_REMOVEDIR for a directory, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is:
+ * - 0.
+ * - the negated errno of unlinkat(2).
+ * - -EINTR if the queue was cancelled first, or the file system was interrupted: then it may have been done.
+ */
+int ioq_unlink(struct ioq *ioq, int dfd, const char *path, int flags, void *ptr);
+
+/**
+ * Submit a renameat2(2).
+ *
+ * Without flags it is a renameat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - olddfd, newdfd: the directories that the paths are relative to, or AT_FDCWD; they must stay open until the entry is
+ *   popped.
+ * - oldpath, newpath: the paths, which must stay valid until the entry is popped.
+ * - flags: RENAME_NOREPLACE and the like, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if a path is NULL. The entry's result is 0, the negated
+ * errno of renameat2(2), or -EINTR; see ioq_unlink().
+ */
+int ioq_rename(struct ioq *ioq, int olddfd, const char *oldpath, int newdfd, const char *newpath, unsigned int flags, void *ptr);
+
+/**
+ * Submit a mkdirat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - mode: the mode of the new directory, less the process's umask(2) when the request runs.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
+ * errno of mkdirat(2), or -EINTR; see ioq_unlink().
+ */
+int ioq_mkdir(struct ioq *ioq, int dfd, const char *path, mode_t mode, void *ptr);
+
+/**
+ * Submit a linkat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - olddfd, newdfd: the directories that the paths are relative to, or AT_FDCWD; they must stay open until the entry is
+ *   popped.
+ * - oldpath, newpath: the paths of the file and of the new link, which must stay valid until the entry is popped.
+ * - flags: AT_SYMLINK_FOLLOW and AT_EMPTY_PATH, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if a path is NULL. The entry's result is 0, the negated
+ * errno of linkat(2), or -EINTR; see ioq_unlink().
+ */
+int ioq_link(struct ioq *ioq, int olddfd, const char *oldpath, int newdfd, const char *newpath, int flags, void *ptr);
+
+/**
+ * Submit a symlinkat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - target: what the link is to contain, which must stay valid until the entry is popped.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path of the new link, which must stay valid until the entry is popped.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if target or path is NULL. The entry's result is 0, the
+ * negated errno of symlinkat(2), or -EINTR; see ioq_unlink().
+ */
+int ioq_symlink(struct ioq *ioq, const char *target, int dfd, const char *path, void *ptr);
+
+/**
+ * Submit an fchmodat(2), or where there are flags, an fchmodat2(2).
+ *
+ * Before Linux 6.6, flags are the C library's business, which knows AT_SYMLINK_NOFOLLOW at most.
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - mode: the new mode.
+ * - flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
+ * errno of fchmodat2(2) (EOPNOTSUPP for a symbolic link itself), or -EINTR if the queue was cancelled first; see
+ * ioq_opendir().
+ */
+int ioq_chmod(struct ioq *ioq, int dfd, const char *path, mode_t mode, int flags, void *ptr);
+
+/**
+ * Submit an fchownat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - uid, gid: the new owner and group; -1 leaves one as it is.
+ * - flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
+ * errno of fchownat(2), or -EINTR if the queue was cancelled first; see ioq_opendir().
+ */
+int ioq_chown(struct ioq *ioq, int dfd, const char *path, uid_t uid, gid_t gid, int flags, void *ptr);
+
+/**
+ * Submit a utimensat(2).
+ *
+ * Parameters:
+ * - ioq: the queue.
+ * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
+ * - path: the path, which must stay valid until the entry is popped.
+ * - times: two times, of the last access and the last modification, which must stay valid until the entry is popped;
+ *   UTIME_NOW and UTIME_OMIT are as in utimensat(2). NULL stands for now: when the request runs.
+ * - flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH, or 0.
+ * - ptr: anything; it comes back as the entry's ptr.
+ *
+ * Returns:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
+ * errno of utimensat(2), or -EINTR if the queue was cancelled first; see ioq_opendir().
+ */
+int ioq_utimens(struct ioq *ioq, int dfd, const char *path, const struct timespec *times, int flags, void *ptr);
+
+/**
  * List a whole directory, and stat its entries.
  *
  * This is what open(2), readdir(3) and a statx(2) for each entry would find, in one request. Where files are at hand,
@@ -992,6 +1268,30 @@ static_assert(offsetof(struct ioq_getxattr, flags) == 4 * sizeof(void *) + 4, "A
 static_assert(offsetof(struct ioq_access, dfd) == sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_access, mode) == sizeof(void *) + 4, "ABI");
 static_assert(offsetof(struct ioq_access, flags) == sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_unlink, dfd) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_unlink, flags) == sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_rename, newpath) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_rename, olddfd) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_rename, newdfd) == 2 * sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_rename, flags) == 2 * sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_mkdir, dfd) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_mkdir, mode) == sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_link, newpath) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_link, olddfd) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_link, newdfd) == 2 * sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_link, flags) == 2 * sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_symlink, path) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_symlink, dfd) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_chmod, dfd) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_chmod, mode) == sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_chmod, flags) == sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_chown, dfd) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_chown, uid) == sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_chown, gid) == sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_chown, flags) == sizeof(void *) + 12, "ABI");
+static_assert(offsetof(struct ioq_utimens, times) == sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_utimens, dfd) == 2 * sizeof(void *), "ABI");
+static_assert(offsetof(struct ioq_utimens, flags) == 2 * sizeof(void *) + 4, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 6 * sizeof(void *) + 8, "ABI");

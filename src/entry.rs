@@ -10,7 +10,7 @@
 #![allow(non_camel_case_types)]
 
 use crate::abi::list::ioq_list;
-use libc::{c_char, c_int, c_uint, c_void, open_how, statx};
+use libc::{c_char, c_int, c_uint, c_void, gid_t, mode_t, open_how, statx, timespec, uid_t};
 
 /// A directory stream. Opaque here: whoever provides `bfs_opendir()` defines it.
 #[repr(C)]
@@ -52,6 +52,22 @@ pub enum ioq_op {
     IOQ_GETXATTR = 10,
     /// `ioq_access()`.
     IOQ_ACCESS = 11,
+    /// `ioq_unlink()`.
+    IOQ_UNLINK = 12,
+    /// `ioq_rename()`.
+    IOQ_RENAME = 13,
+    /// `ioq_mkdir()`.
+    IOQ_MKDIR = 14,
+    /// `ioq_link()`.
+    IOQ_LINK = 15,
+    /// `ioq_symlink()`.
+    IOQ_SYMLINK = 16,
+    /// `ioq_chmod()`.
+    IOQ_CHMOD = 17,
+    /// `ioq_chown()`.
+    IOQ_CHOWN = 18,
+    /// `ioq_utimens()`.
+    IOQ_UTIMENS = 19,
 }
 
 /// How much work an `ioq_nop()` does.
@@ -222,6 +238,118 @@ pub struct ioq_access {
     pub flags: c_int,
 }
 
+/// Arguments of `ioq_unlink()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_unlink {
+    /// The path.
+    pub path: *const c_char,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// `AT_REMOVEDIR`, or 0.
+    pub flags: c_int,
+}
+
+/// Arguments of `ioq_rename()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_rename {
+    /// The path that there is.
+    pub oldpath: *const c_char,
+    /// The path that there is to be.
+    pub newpath: *const c_char,
+    /// The base file descriptor of the first.
+    pub olddfd: c_int,
+    /// The base file descriptor of the second.
+    pub newdfd: c_int,
+    /// Flags of `renameat2(2)`.
+    pub flags: c_uint,
+}
+
+/// Arguments of `ioq_mkdir()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_mkdir {
+    /// The path.
+    pub path: *const c_char,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// The mode, without those bits that `umask(2)` takes away.
+    pub mode: mode_t,
+}
+
+/// Arguments of `ioq_link()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_link {
+    /// The path that there is.
+    pub oldpath: *const c_char,
+    /// The path that there is to be.
+    pub newpath: *const c_char,
+    /// The base file descriptor of the first.
+    pub olddfd: c_int,
+    /// The base file descriptor of the second.
+    pub newdfd: c_int,
+    /// Flags of `linkat(2)`.
+    pub flags: c_int,
+}
+
+/// Arguments of `ioq_symlink()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_symlink {
+    /// What the link contains.
+    pub target: *const c_char,
+    /// The path.
+    pub path: *const c_char,
+    /// The base file descriptor.
+    pub dfd: c_int,
+}
+
+/// Arguments of `ioq_chmod()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_chmod {
+    /// The path.
+    pub path: *const c_char,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// The mode.
+    pub mode: mode_t,
+    /// Flags of `fchmodat2(2)`.
+    pub flags: c_int,
+}
+
+/// Arguments of `ioq_chown()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_chown {
+    /// The path.
+    pub path: *const c_char,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// The owner, or -1.
+    pub uid: uid_t,
+    /// The group, or -1.
+    pub gid: gid_t,
+    /// Flags of `fchownat(2)`.
+    pub flags: c_int,
+}
+
+/// Arguments of `ioq_utimens()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_utimens {
+    /// The path.
+    pub path: *const c_char,
+    /// Two times, or NULL for now.
+    pub times: *const timespec,
+    /// The base file descriptor.
+    pub dfd: c_int,
+    /// Flags of `utimensat(2)`.
+    pub flags: c_int,
+}
+
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -250,6 +378,22 @@ pub union ioq_args {
     pub getxattr: ioq_getxattr,
     /// Arguments of `ioq_access()`.
     pub access: ioq_access,
+    /// Arguments of `ioq_unlink()`.
+    pub unlink: ioq_unlink,
+    /// Arguments of `ioq_rename()`.
+    pub rename: ioq_rename,
+    /// Arguments of `ioq_mkdir()`.
+    pub mkdir: ioq_mkdir,
+    /// Arguments of `ioq_link()`.
+    pub link: ioq_link,
+    /// Arguments of `ioq_symlink()`.
+    pub symlink: ioq_symlink,
+    /// Arguments of `ioq_chmod()`.
+    pub chmod: ioq_chmod,
+    /// Arguments of `ioq_chown()`.
+    pub chown: ioq_chown,
+    /// Arguments of `ioq_utimens()`.
+    pub utimens: ioq_utimens,
 }
 
 /// A request on its way to a worker, and the response on its way back.
@@ -294,4 +438,17 @@ const _: () = {
     assert!(offset_of!(ioq_getxattr, dfd) == 4 * POINTER && offset_of!(ioq_getxattr, flags) == 4 * POINTER + 4);
     assert!(offset_of!(ioq_access, dfd) == POINTER && offset_of!(ioq_access, mode) == POINTER + 4);
     assert!(offset_of!(ioq_access, flags) == POINTER + 8);
+    assert!(offset_of!(ioq_unlink, dfd) == POINTER && offset_of!(ioq_unlink, flags) == POINTER + 4);
+    assert!(offset_of!(ioq_rename, newpath) == POINTER && offset_of!(ioq_rename, olddfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_rename, newdfd) == 2 * POINTER + 4 && offset_of!(ioq_rename, flags) == 2 * POINTER + 8);
+    assert!(offset_of!(ioq_mkdir, dfd) == POINTER && offset_of!(ioq_mkdir, mode) == POINTER + 4);
+    assert!(offset_of!(ioq_link, newpath) == POINTER && offset_of!(ioq_link, olddfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_link, newdfd) == 2 * POINTER + 4 && offset_of!(ioq_link, flags) == 2 * POINTER + 8);
+    assert!(offset_of!(ioq_symlink, path) == POINTER && offset_of!(ioq_symlink, dfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_chmod, dfd) == POINTER && offset_of!(ioq_chmod, mode) == POINTER + 4);
+    assert!(offset_of!(ioq_chmod, flags) == POINTER + 8);
+    assert!(offset_of!(ioq_chown, dfd) == POINTER && offset_of!(ioq_chown, uid) == POINTER + 4);
+    assert!(offset_of!(ioq_chown, gid) == POINTER + 8 && offset_of!(ioq_chown, flags) == POINTER + 12);
+    assert!(offset_of!(ioq_utimens, times) == POINTER && offset_of!(ioq_utimens, dfd) == 2 * POINTER);
+    assert!(offset_of!(ioq_utimens, flags) == 2 * POINTER + 4);
 };

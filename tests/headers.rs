@@ -21,7 +21,14 @@ struct Header {
 const HEADERS: [Header; 3] = [
     Header {
         name: "ioq.h",
-        sources: &["src/entry.rs", "src/abi/types.rs", "src/abi/queue.rs", "src/abi/requests.rs", "src/abi/list.rs"],
+        sources: &[
+            "src/entry.rs",
+            "src/abi/types.rs",
+            "src/abi/queue.rs",
+            "src/abi/requests.rs",
+            "src/abi/changes.rs",
+            "src/abi/list.rs",
+        ],
         opaque: &["bfs_dir", "bfs_stat"],
     },
     Header { name: "ioq/dir.h", sources: &["src/fs/dir/mod.rs"], opaque: &["bfs_dir"] },

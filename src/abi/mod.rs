@@ -2,6 +2,7 @@
 //!
 //! `include/ioq.h` is generated from these files and `entry.rs`; what C programmers read is what stands there.
 
+mod changes;
 pub mod list;
 mod queue;
 mod requests;

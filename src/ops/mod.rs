@@ -13,30 +13,46 @@
 
 mod access;
 mod call;
+mod chmod;
+mod chown;
 mod close;
 mod closedir;
 mod getxattr;
+mod link;
 pub mod list;
+mod mkdir;
 mod nop;
 mod openat;
 mod opendir;
 mod opened;
 mod readlink;
+mod rename;
 mod stat;
 mod statx;
+mod symlink;
+mod unlink;
+mod utimens;
 
 pub use access::Access;
 pub use call::Call;
+pub use chmod::Chmod;
+pub use chown::Chown;
 pub use close::Close;
 pub use closedir::Closedir;
 pub use getxattr::Getxattr;
+pub use link::Link;
 pub use list::List;
+pub use mkdir::Mkdir;
 pub use nop::Nop;
 pub use openat::Openat;
 pub use opendir::Opendir;
 pub use readlink::Readlink;
+pub use rename::Rename;
 pub use stat::{Stat, StatxPool};
 pub use statx::Statx;
+pub use symlink::Symlink;
+pub use unlink::Unlink;
+pub use utimens::Utimens;
 
 use crate::entry::{ioq_args, ioq_ent, ioq_op};
 use crate::fs::host::Host;
@@ -58,6 +74,14 @@ const TABLE: &[(ioq_op, &dyn Operation)] = &[
     (ioq_op::IOQ_READLINK, &Readlink),
     (ioq_op::IOQ_GETXATTR, &Getxattr),
     (ioq_op::IOQ_ACCESS, &Access),
+    (ioq_op::IOQ_UNLINK, &Unlink),
+    (ioq_op::IOQ_RENAME, &Rename),
+    (ioq_op::IOQ_MKDIR, &Mkdir),
+    (ioq_op::IOQ_LINK, &Link),
+    (ioq_op::IOQ_SYMLINK, &Symlink),
+    (ioq_op::IOQ_CHMOD, &Chmod),
+    (ioq_op::IOQ_CHOWN, &Chown),
+    (ioq_op::IOQ_UTIMENS, &Utimens),
 ];
 
 /// How many there are.

@@ -7,5 +7,8 @@ const fn number(common: c_long) -> c_long {
     libc::SYS_openat2 - 437 + common
 }
 
+/// Linux 6.6.
+pub const SYS_FCHMODAT2: c_long = number(452);
+
 /// Linux 6.13.
 pub const SYS_GETXATTRAT: c_long = number(464);

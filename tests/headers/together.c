@@ -63,7 +63,15 @@ int use_queue(int fd, const char *path, void *ptr) {
 		|| ioq_openat(ioq, fd, path, &how, 1, NULL, ptr) != 0
 		|| ioq_readlink(ioq, fd, path, text, sizeof(text), ptr) != 0
 		|| ioq_getxattr(ioq, fd, path, "user.name", text, sizeof(text), 0, ptr) != 0
-		|| ioq_access(ioq, fd, path, 4, 0, ptr) != 0;
+		|| ioq_access(ioq, fd, path, 4, 0, ptr) != 0
+		|| ioq_unlink(ioq, fd, path, 1, ptr) != 0
+		|| ioq_rename(ioq, fd, path, fd, text, 1, ptr) != 0
+		|| ioq_mkdir(ioq, fd, path, 0755, ptr) != 0
+		|| ioq_link(ioq, fd, path, fd, text, 1, ptr) != 0
+		|| ioq_symlink(ioq, text, fd, path, ptr) != 0
+		|| ioq_chmod(ioq, fd, path, 0644, 1, ptr) != 0
+		|| ioq_chown(ioq, fd, path, 2, 3, 1, ptr) != 0
+		|| ioq_utimens(ioq, fd, path, NULL, 1, ptr) != 0;
 	ioq_submit(ioq);
 	struct ioq_ent *ent;
 	while ((ent = ioq_pop(ioq, true))) {
@@ -104,6 +112,35 @@ int use_queue(int fd, const char *path, void *ptr) {
 		case IOQ_ACCESS:
 			failed += ent->access.path != path || ent->access.dfd != fd || ent->access.mode != 4
 				|| ent->access.flags != 0;
+			break;
+		case IOQ_UNLINK:
+			failed += ent->unlink.path != path || ent->unlink.dfd != fd || ent->unlink.flags != 1;
+			break;
+		case IOQ_RENAME:
+			failed += ent->rename.oldpath != path || ent->rename.newpath != text || ent->rename.olddfd != fd
+				|| ent->rename.newdfd != fd || ent->rename.flags != 1;
+			break;
+		case IOQ_MKDIR:
+			failed += ent->mkdir.path != path || ent->mkdir.dfd != fd || ent->mkdir.mode != 0755;
+			break;
+		case IOQ_LINK:
+			failed += ent->link.oldpath != path || ent->link.newpath != text || ent->link.olddfd != fd
+				|| ent->link.newdfd != fd || ent->link.flags != 1;
+			break;
+		case IOQ_SYMLINK:
+			failed += ent->symlink.target != text || ent->symlink.path != path || ent->symlink.dfd != fd;
+			break;
+		case IOQ_CHMOD:
+			failed += ent->chmod.path != path || ent->chmod.dfd != fd || ent->chmod.mode != 0644
+				|| ent->chmod.flags != 1;
+			break;
+		case IOQ_CHOWN:
+			failed += ent->chown.path != path || ent->chown.dfd != fd || ent->chown.uid != 2 || ent->chown.gid != 3
+				|| ent->chown.flags != 1;
+			break;
+		case IOQ_UTIMENS:
+			failed += ent->utimens.path != path || ent->utimens.dfd != fd || ent->utimens.times
+				|| ent->utimens.flags != 1;
 			break;
 		case IOQ_CALL:
 			failed += ent->call.fn != use_call || ent->call.arg != ptr;

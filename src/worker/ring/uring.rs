@@ -412,3 +412,24 @@ fn unregister(fd: &OwnedFd, index: c_uint) {
     let mut update = Update { offset: index, resv: 0, data: 0 };
     let _ = io_uring_register(fd, register::UNREGISTER_RING_FDS, &raw mut update, 1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops;
+
+    /// On Linux 5.15, which can do all of them, and later.
+    #[test]
+    fn a_ring_that_may_do_an_operation_says_so() {
+        let Ok(mut ring) = Uring::new(1, 1, true) else { return };
+        for op in ops::ALL {
+            let Some(in_ring) = ops::of(op).in_ring() else { continue };
+            // SAFETY: what a probe points to is there for ever.
+            unsafe { ring.push(in_ring.probe()) };
+            while ring.unsent() > 0 || !ring.has_completion() {
+                let _ = ring.enter(ring.unsent(), 1, Duration::from_millis(10));
+            }
+            assert_eq!(ring.next_completion().map(|(_, result)| result), Some(-libc::EBADF), "{op:?}");
+        }
+    }
+}
