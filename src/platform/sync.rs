@@ -7,18 +7,21 @@
 //! once. A cfg of the crate's own is needed: `--cfg loom` would flip every dependency too.
 //!
 //! The locks are the standard library's, which are futexes on Linux: a word each, that never needs memory to sleep on and
-//! that a child of `fork()` can trust as soon as it makes locks of its own. parking_lot's were here before. A thread's first
-//! sleep on those allocates, and aborts the program if it cannot; and they keep one table of all sleepers, which a
-//! child inherits with threads in it that do not exist there.
+//! that a child of `fork()` can trust as soon as it makes locks of its own. parking_lot's take their place with the feature of
+//! that name. They let a thread that waits have its turn now and then, however busy a lock is; but a thread's first sleep
+//! allocates, and aborts the program if it cannot; and they keep one table of all sleepers, which a child inherits with
+//! threads in it that do not exist there.
 
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod imp {
     pub use super::super::clock::{CoarseInstant, Deadline};
+    #[cfg(all(feature = "parking_lot", not(ioq_tsan)))]
+    pub use super::parking::{Condvar, Mutex, MutexGuard};
     #[cfg(ioq_tsan)]
     pub use super::tsan::{Condvar, Mutex, MutexGuard};
     pub use std::hint::spin_loop;
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
-    #[cfg(not(ioq_tsan))]
+    #[cfg(not(any(feature = "parking_lot", ioq_tsan)))]
     pub use std::sync::{Condvar, Mutex, MutexGuard};
     pub use std::thread::sleep;
     pub use std::time::Instant;
@@ -32,6 +35,9 @@ mod imp {
     }
 }
 
+#[cfg(all(feature = "parking_lot", not(any(ioq_loom, ioq_shuttle, ioq_tsan))))]
+#[path = "parking.rs"]
+mod parking;
 #[cfg(ioq_tsan)]
 #[path = "tsan.rs"]
 mod tsan;
