@@ -86,7 +86,7 @@ static inline void test_hung(int signal) {
 // Turns a hang of this process into a failure.
 static inline void watchdog(void) {
     CHECK(signal(SIGALRM, test_hung) != SIG_ERR);
-    alarm(wrapped() ? 1200 : 120);
+    alarm(is_slow() ? 1200 : 120);
 }
 
 static inline size_t count_entries(const char *path) {

@@ -149,7 +149,7 @@ impl Kernel {
         // What the kernel says goes to the first serial port, and what the programs say to the second.
         let (console, results) = (directory.join("console"), directory.join("results"));
         let mut qemu = Command::new("timeout");
-        qemu.args(["3600", QEMU, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"]);
+        qemu.args(["7200", QEMU, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"]);
         qemu.args(["-nodefaults", "-display", "none", "-no-reboot"]);
         for port in [&console, &results] {
             qemu.arg("-serial").arg(format!("file:{}", port.display()));

@@ -9,12 +9,13 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 ip link set lo up
+export IOQ_TEST_SLOW=1
 
 # run CONDITION BACKEND USER
 run() {
 	for program in /tests/*; do
 		mkdir -m 777 /tmp/files
-		IOQ_BACKEND=$2 TMPDIR=/tmp/files timeout -s KILL 600 su -p -s /bin/sh "$3" -c "$program" </dev/null >/tmp/out 2>&1
+		IOQ_BACKEND=$2 TMPDIR=/tmp/files timeout -s KILL 1500 su -p -s /bin/sh "$3" -c "$program" </dev/null >/tmp/out 2>&1
 		status=$?
 		rm -rf /tmp/files
 		sed 's/^/| /' /tmp/out
