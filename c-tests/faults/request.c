@@ -1,6 +1,7 @@
 // Requests, and the tree that they are about.
 
 #include "request.h"
+#include <linux/openat2.h>
 
 // What directories hold, with names so long that it takes several reads to list them.
 enum { ENTRIES = 40, LISTED = 20, PADDING = 240 };
@@ -192,8 +193,16 @@ static bool submit_list(struct ioq *ioq, struct request *req, const char *name, 
     return accepted(req, ioq_list(ioq, root_fd, req->path, flags, STATX_INO, &req->list, req), injected);
 }
 
+static bool submit_openat(struct ioq *ioq, struct request *req, struct statx *sx) {
+    static const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
+    start(req, IOQ_OPENAT, "file");
+    req->ino = file_ino;
+    unsigned long injected = injected_here();
+    return accepted(req, ioq_openat(ioq, root_fd, req->path, &how, STATX_INO, sx, req), injected);
+}
+
 bool submit_own(struct ioq *ioq, struct request *req, size_t i) {
-    switch (i % 6) {
+    switch (i % 8) {
     case 0:
         return submit_list(ioq, req, "dir-2", IOQ_LIST_STAT | IOQ_LIST_SORT_NAME);
     case 1:
@@ -204,6 +213,10 @@ bool submit_own(struct ioq *ioq, struct request *req, size_t i) {
         return submit_list(ioq, req, "dir-2", IOQ_LIST_FD);
     case 4:
         return submit_statx(ioq, req, "missing");
+    case 5:
+        return submit_openat(ioq, req, &req->sx);
+    case 6:
+        return submit_openat(ioq, req, NULL);
     default:
         return submit_list(ioq, req, "missing", IOQ_LIST_STAT);
     }
@@ -245,9 +258,6 @@ bool submit_any(struct ioq *ioq, struct request *req, size_t i) {
 static int expected(const struct request *req) {
     int injected = 0;
     switch (req->op) {
-    case IOQ_NOP:
-    case IOQ_CALL:
-        break;
     case IOQ_CLOSE:
     case IOQ_CLOSEDIR:
         // Never tried again. Others may have closed a descriptor of that number since.
@@ -255,11 +265,14 @@ static int expected(const struct request *req) {
         break;
     case IOQ_OPENDIR:
     case IOQ_LIST:
+    case IOQ_OPENAT:
         injected = req->path ? last_injected(OPENING, (uintptr_t)req->path, req->mark) : 0;
         break;
     case IOQ_STAT:
     case IOQ_STATX:
         injected = last_injected(ASKING, req->path ? (uintptr_t)req->path : (uintptr_t)req->fd, req->mark);
+        break;
+    default:
         break;
     }
     return injected ? -injected : req->result;
@@ -304,15 +317,20 @@ static void check_list(const struct request *req) {
     }
 }
 
-// Whether a list failed for what is not about its path: to read the directory, or to have memory for it.
-static bool is_listing_error(const struct request *req, int error) {
-    return req->op == IOQ_LIST && error > 0
-        && (was_injected(READING, error, req->mark) || (error == ENOMEM && lacks_memory()));
-}
-
-// Where the system has no statx(), or refuses it, ioq_statx() says so.
-static bool is_refused_statx(const struct request *req, int error) {
-    return req->op == IOQ_STATX && (error == ENOSYS || error == EPERM) && refuses_statx();
+// Whether a request failed for a call that is not about its path: to read a directory, to have memory for a list, or to ask
+// about what was opened; or because the system has no statx(), or refuses it, and nothing else may serve.
+static bool is_other_fault(const struct request *req, int error) {
+    bool refused = (error == ENOSYS || error == EPERM) && refuses_statx();
+    switch (req->op) {
+    case IOQ_LIST:
+        return error > 0 && (was_injected(READING, error, req->mark) || (error == ENOMEM && lacks_memory()));
+    case IOQ_OPENAT:
+        return error > 0 && (was_injected(ASKING, error, req->mark) || refused);
+    case IOQ_STATX:
+        return refused;
+    default:
+        return false;
+    }
 }
 
 // Whether a result says that a request was cancelled, which in that case is true.
@@ -330,8 +348,9 @@ struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, b
     req->state = POPPED;
 
     if (!is_cancelled(req, ent->result, queue_cancelled)) {
-        if (!is_listing_error(req, -ent->result) && !is_refused_statx(req, -ent->result)) {
-            CHECK_EQ(ent->result, expected(req));
+        if (!is_other_fault(req, -ent->result)) {
+            // What opened a file returns its descriptor.
+            CHECK_EQ(req->op == IOQ_OPENAT && ent->result > 0 ? 0 : ent->result, expected(req));
         }
         // Otherwise an interrupted call is repeated.
         CHECK(ent->result != -EINTR || req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR);
@@ -370,6 +389,16 @@ struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, b
         CHECK(ent->statx.path == req->path && ent->statx.buf == &req->sx);
         CHECK(ent->result != 0 || req->sx.stx_ino == req->ino);
         break;
+    case IOQ_OPENAT:
+        CHECK(ent->openat.path == req->path);
+        if (ent->result >= 0) {
+            struct stat sb;
+            CHECK_EQ(fstat(ent->result, &sb), 0);
+            CHECK_EQ(sb.st_ino, req->ino);
+            CHECK(!ent->openat.buf || req->sx.stx_ino == req->ino);
+            CHECK_EQ(close(ent->result), 0);
+        }
+        break;
     case IOQ_CALL:
         CHECK_EQ(req->calls, ent->result == req->result);
         break;
@@ -385,6 +414,8 @@ struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, b
             ioq_list_free(req->list);
         }
         break;
+    default:
+        CHECK(!"an operation that is not asked for here");
     }
     drop_request(req);
     return opened;

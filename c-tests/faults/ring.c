@@ -69,7 +69,8 @@ static void inject_into(struct io_uring_sqe *sqe) {
         return;
     }
     if (!may_be_refusal(error) && !is_disturbance(error)) {
-        note(sqe->opcode == IORING_OP_OPENAT ? OPENING : ASKING, (uintptr_t)sqe->addr, error);
+        bool opens = sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_OPENAT2;
+        note(opens ? OPENING : ASKING, (uintptr_t)sqe->addr, error);
     }
     uint64_t user_data = sqe->user_data;
     memset(sqe, 0, sizeof(*sqe));

@@ -205,8 +205,8 @@ static void events(const struct use *use) {
 static void own(const struct use *use) {
     if (begin(use)) {
         run.cancels = true;
-        flow(submit_own, 12);
-        for (size_t i = 0; i < 6 && i < use->depth; ++i) {
+        flow(submit_own, 16);
+        for (size_t i = 0; i < 8 && i < use->depth; ++i) {
             submit(submit_own, i);
         }
         pop_down_to(run.in_flight / 2);

@@ -141,9 +141,15 @@ static int do_eventfd(unsigned count, int flags) {
     return error ? failed(error) : eventfd(count, flags);
 }
 
-static int do_openat(int dfd, const char *path, int flags) {
+static int open_error(const char *path) {
     int error = next_error(OPENAT);
     note(OPENING, (uintptr_t)path, error);
+    return error;
+}
+
+// Nothing is created here.
+static int do_openat(int dfd, const char *path, int flags) {
+    int error = open_error(path);
     return error ? failed(error) : openat(dfd, path, flags);
 }
 
@@ -241,6 +247,9 @@ static long do_syscall(long number, ...) {
         break;
     case SYS_io_uring_register:
         error = register_error(arg);
+        break;
+    case SYS_openat2:
+        error = open_error((const char *)arg[1]);
         break;
     case SYS_getdents64:
         error = next_error(GETDENTS);
