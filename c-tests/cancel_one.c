@@ -6,8 +6,6 @@
 
 #include <ioq/stat.h>
 
-static struct bfs_stat *buf;
-
 // One worker, which hangs: nothing behind it runs until it is let go.
 static struct ioq *stuck(struct bfs_dir *dir) {
     struct ioq *ioq = create(64, 1);
@@ -59,7 +57,7 @@ static void some_never_run(void) {
     int fds[40];
     bool cancelled[40];
     for (size_t i = 0; i < COUNT(fds); ++i) {
-        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, &fds[i]), 0);
+        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), &fds[i]), 0);
         cancelled[i] = i % 3 == 0;
         if (cancelled[i]) {
             ioq_cancel_one(ioq, ioq_last(ioq));
@@ -80,7 +78,7 @@ static void some_never_run(void) {
     CHECK_EQ(back, COUNT(fds) + 1);
     // Nothing of that is left to those that come later.
     for (size_t i = 0; i < 60; ++i) {
-        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, NULL), 0);
+        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), NULL), 0);
     }
     for (size_t i = 0; i < 60; ++i) {
         struct ioq_ent *ent = ioq_pop(ioq, true);
@@ -128,9 +126,9 @@ static void then_all(void) {
     struct bfs_dir dir;
     struct ioq *ioq = stuck(&dir);
     static char one, other;
-    CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, &one), 0);
+    CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), &one), 0);
     ioq_cancel_one(ioq, ioq_last(ioq));
-    CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, &other), 0);
+    CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), &other), 0);
     ioq_submit(ioq);
     ioq_cancel(ioq);
     gate_set(false);
@@ -153,7 +151,7 @@ static void at_random(void) {
     for (size_t round = 0; round < rounds(200); ++round) {
         size_t count = 1 + round % 64;
         for (size_t i = 0; i < count; ++i) {
-            CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, NULL), 0);
+            CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), NULL), 0);
             if ((i + round) % 5 == 0) {
                 if (round % 2) {
                     ioq_submit(ioq);
@@ -171,9 +169,6 @@ static void at_random(void) {
 }
 
 int main(void) {
-    // Large enough for the library's own, whatever the flags.
-    buf = malloc(4096);
-    CHECK(buf);
     make_tree();
     RUN(nothing_to_cancel);
     RUN(handles);
@@ -183,6 +178,5 @@ int main(void) {
     RUN(then_all);
     RUN(at_random);
     remove_temp_dir(root, root_fd);
-    free(buf);
     return 0;
 }

@@ -12,8 +12,6 @@ enum { OTHERS = 60, MOST = 7 };
 
 // A directory that is given by its descriptor is opened by a plain call of this program's, where the gate is.
 static struct bfs_dir dirs[MOST];
-static struct bfs_stat *buf;
-
 static void submit_hanging(struct ioq *ioq, size_t i) {
     int fd = openat(root_fd, "sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CHECK(fd >= 0);
@@ -26,7 +24,7 @@ static void submit_other(struct ioq *ioq, size_t i) {
     if (i % 4 == 3) {
         CHECK_EQ(ioq_close(ioq, -1, NULL), 0);
     } else {
-        CHECK_EQ(ioq_stat(ioq, root_fd, names[i % 4], 0, buf, NULL), 0);
+        CHECK_EQ(ioq_stat(ioq, root_fd, names[i % 4], 0, stat_buf(), NULL), 0);
     }
 }
 
@@ -184,15 +182,11 @@ static void without_descriptors(void) {
 }
 
 int main(void) {
-    // Large enough for the library's own, whatever the flags.
-    buf = malloc(4096);
-    CHECK(buf);
     make_tree();
     RUN(others_come_back);
     RUN(others_run_while_the_caller_is_gone);
     RUN(again_and_again);
     RUN(without_descriptors);
     remove_temp_dir(root, root_fd);
-    free(buf);
     return 0;
 }

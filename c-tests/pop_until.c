@@ -7,8 +7,6 @@
 #include <ioq/stat.h>
 #include <time.h>
 
-static struct bfs_stat *buf;
-
 static struct timespec in(long ms) {
     struct timespec time;
     CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &time), 0);
@@ -47,7 +45,7 @@ static void responses_come(void) {
     struct ioq *ioq = create(64, 2);
     for (size_t round = 0; round < rounds(50); ++round) {
         for (size_t i = 0; i <= round % 64; ++i) {
-            CHECK_EQ(ioq_stat(ioq, root_fd, i % 2 ? "file" : "missing", 0, buf, NULL), 0);
+            CHECK_EQ(ioq_stat(ioq, root_fd, i % 2 ? "file" : "missing", 0, stat_buf(), NULL), 0);
         }
         for (size_t i = 0; i <= round % 64; ++i) {
             struct timespec late = in(3600 * 1000);
@@ -70,7 +68,7 @@ static void time_passes(void) {
         struct timespec deadline = in(ms);
         nothing(ioq, &deadline, ETIMEDOUT);
         CHECK(is_over(&deadline));
-        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, NULL), 0);
+        CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), NULL), 0);
         struct timespec late = in(3600 * 1000);
         struct ioq_ent *ent = ioq_pop_until(ioq, &late);
         CHECK(ent && !ent->ptr);
@@ -103,7 +101,7 @@ static void several_at_once(void) {
         struct ioq *ioq = create(64, nthreads);
         CHECK_EQ(ioq_pop_many(ioq, ents, COUNT(ents), true), 0);
         for (size_t i = 0; i < 50; ++i) {
-            CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, buf, NULL), 0);
+            CHECK_EQ(ioq_stat(ioq, root_fd, "file", 0, stat_buf(), NULL), 0);
         }
         CHECK_EQ(ioq_pop_many(ioq, ents, 0, true), 0);
         size_t back = 0;
@@ -122,9 +120,6 @@ static void several_at_once(void) {
 }
 
 int main(void) {
-    // Large enough for the library's own, whatever the flags.
-    buf = malloc(4096);
-    CHECK(buf);
     make_tree();
     RUN(bad_arguments);
     RUN(responses_come);
@@ -132,6 +127,5 @@ int main(void) {
     RUN(without_threads);
     RUN(several_at_once);
     remove_temp_dir(root, root_fd);
-    free(buf);
     return 0;
 }

@@ -177,6 +177,13 @@ static inline bool rings_register(void) {
     return ret == 1;
 }
 
+// Memory for a stat of any kind, which is nobody else's until hundreds more were asked for. For one thread.
+static inline void *stat_buf(void) {
+    static _Alignas(64) char bufs[1024][512];
+    static size_t used;
+    return bufs[used++ % COUNT(bufs)];
+}
+
 // Whether statx() is refused to this process, as by an old kernel or a filter.
 static inline bool statx_refused(void) {
     struct statx sx;

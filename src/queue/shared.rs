@@ -36,6 +36,10 @@ use std::ptr;
 /// In the models, every look is one more thing that may happen before or after all others; one of each kind will do.
 const SPINS: u32 = if cfg!(any(ioq_loom, ioq_shuttle)) { 1 } else { 64 };
 
+/// How many lists may have their directories open, beside two for each worker: enough to keep a ring busy, and few of the
+/// 1,024 descriptors that a program may have.
+const MANY_LISTS: usize = 32;
+
 /// What was cancelled of a queue.
 pub struct Cancelled(AtomicUsize);
 
@@ -93,6 +97,10 @@ pub struct Shared {
     pub driver: Driver,
     pub pace: Pace,
     pub cancelled: Cancelled,
+    /// How many lists have a descriptor, or wait for the ring to open one, and how many may before workers finish those
+    /// that they have in hand.
+    open_lists: AtomicUsize,
+    many_lists: usize,
     pub host: Host,
     pub threads: ThreadOptions,
     /// Whether a ring may need a descriptor.
@@ -120,6 +128,8 @@ impl Shared {
             driver: Driver::new(options.inflight),
             pace: Pace::new(backend),
             cancelled: Cancelled::new(),
+            open_lists: AtomicUsize::new(0),
+            many_lists: options.nthreads.saturating_mul(2).saturating_add(MANY_LISTS),
             host: Host::get(),
             threads: options.threads,
             descriptors: options.descriptors,
@@ -143,6 +153,20 @@ impl Shared {
         } else {
             let _ = Sender::default().send(&self.plain, one);
             self.scheduler.notify(self);
+        }
+    }
+
+    /// Whether no more directories are to be opened ahead: there are no descriptors to spare.
+    pub fn has_many_lists(&self) -> bool {
+        self.open_lists.load(Ordering::Relaxed) >= self.many_lists
+    }
+
+    /// A request has begun, or ceased, to need a descriptor for a list.
+    pub fn count_open_list(&self, before: bool, now: bool) {
+        match (before, now) {
+            (false, true) => _ = self.open_lists.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = self.open_lists.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
         }
     }
 
@@ -201,6 +225,7 @@ impl Shared {
         if ops::of(ent.op).survives_cancel(ent) {
             return false;
         }
+        self.count_open_list(List::is_open(ent), false);
         ops::of(ent.op).abandon(ent);
         ent.result = -e;
         true
@@ -234,9 +259,10 @@ impl Shared {
         let ent = unsafe { one.entry(0).as_mut() };
         #[cfg(any(ioq_loom, ioq_shuttle))]
         (crate::models::machine::get().request)(ent);
-        let answered = ent.result;
+        let (answered, was_open) = (ent.result, List::is_open(ent));
         // SAFETY: passed on to the caller.
         ent.result = unsafe { ops::of(ent.op).run(&self.host, ent) };
+        self.count_open_list(was_open, List::is_open(ent));
         if answered != ent.result && ops::may_be_refusal(answered) {
             self.pace.doubt(ent.op);
         }

@@ -84,8 +84,10 @@ impl Executor {
         // SAFETY: this thread still owns the span.
         match List::stats(unsafe { one.entry(0).as_ref() }) {
             None => self.finish(shared, remote, one),
-            Some(list) if !list.is_finished() && shared.sends_to_ring(list) => shared.send_list(one),
-            Some(_) => self.list = Some(one),
+            Some(list) if list.is_finished() || shared.has_many_lists() || !shared.sends_to_ring(list) => {
+                self.list = Some(one);
+            }
+            Some(_) => shared.send_list(one),
         }
         self.stopwatch.count(shared);
         true
@@ -107,11 +109,13 @@ impl Executor {
             self.stopwatch.stop(shared);
             // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
             ent.result = unsafe { List::complete(ent) };
+            shared.count_open_list(true, false);
             return self.finish(shared, remote, one);
         }
         let (part, rest) = list.claim(one);
         if let Some(rest) = rest {
-            if shared.pace.has_waited(STATS) || shared.sends_to_ring(list) {
+            let shares = shared.pace.has_waited(STATS) || shared.sends_to_ring(list);
+            if shares && !shared.has_many_lists() {
                 shared.send_list(rest);
             } else {
                 self.list = Some(rest);

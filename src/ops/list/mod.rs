@@ -74,6 +74,11 @@ impl List {
         }
     }
 
+    /// Whether a request has a directory open.
+    pub fn is_open(ent: &ioq_ent) -> bool {
+        ent.op == ioq_op::IOQ_LIST && (opened::get(ent).is_some() || Self::stats(ent).is_some())
+    }
+
     /// Completes a request whose stats are all finished. Returns the result.
     ///
     /// # Safety

@@ -448,11 +448,14 @@ impl<'a> Session<'a> {
         let Ring { statx, unprobed, .. } = &mut *self.ring;
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
         let ent = unsafe { one.entry(0).as_mut() };
-        let op = ops::of(ent.op).in_ring().filter(|_| self.shared.pace.suits_ring(ent.op));
+        let is_list = ent.op == ioq_op::IOQ_LIST;
+        let suits = self.shared.pace.suits_ring(ent.op) && !(is_list && self.shared.has_many_lists());
+        let op = ops::of(ent.op).in_ring().filter(|_| suits);
         // SAFETY: what the request points to is as the caller of `ioq.h` vouched for, and stays so until it is done.
         match op.and_then(|op| unsafe { op.submission(&self.shared.host, statx, ent) }) {
             Some(submission) => {
                 *unprobed += 1;
+                self.shared.count_open_list(false, is_list);
                 self.submit(submission, Tag::Request(one));
             }
             None => self.pass_on(one),
@@ -560,6 +563,7 @@ impl<'a> Session<'a> {
         let op = ops::of(ent.op).in_ring().expect("what was submitted has a form for a ring");
         // SAFETY: the submission was made for this request, and its completion seen.
         let next = unsafe { op.completed(&self.shared.host, &mut self.ring.statx, ent, result) };
+        self.shared.count_open_list(ent.op == ioq_op::IOQ_LIST, List::is_open(ent));
         self.go_on(one, next);
     }
 
@@ -568,6 +572,9 @@ impl<'a> Session<'a> {
         let Some(last) = part.finish() else { return };
         // SAFETY: this thread owns the span, and the pointer to the list is as the caller of `ioq.h` vouched for.
         let next = unsafe { List::complete_at_once(last.entry(0).as_ref()) };
+        if let Next::Done(_) = next {
+            self.shared.count_open_list(true, false);
+        }
         self.go_on(last, next);
     }
 
