@@ -115,6 +115,12 @@ impl Channel {
         (head.wrapping_sub(tail) as isize).max(0) as usize
     }
 
+    /// Whether a pop would find a span, unless another reader is quicker.
+    pub fn can_pop(&self) -> bool {
+        let first = self.taken();
+        (0..self.len()).any(|i| self.slot(first.wrapping_add(i)).is_full())
+    }
+
     /// A number that changes whenever a span is taken out.
     pub fn taken(&self) -> usize {
         self.tail.load(Ordering::Relaxed)

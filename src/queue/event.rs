@@ -109,13 +109,13 @@ mod models {
         fn deliver(&self, label: usize) {
             let _ = Sender::default().send(&self.channel, Span::labelled(label, 1));
             fence(Ordering::SeqCst);
-            self.event.raise(|| self.channel.has_spans());
+            self.event.raise(|| self.channel.can_pop());
         }
 
         /// What the caller does.
         fn pop(&self) -> Option<Span> {
             let span = self.channel.try_pop();
-            self.event.set(|| self.channel.has_spans());
+            self.event.set(|| self.channel.can_pop());
             span
         }
     }
@@ -136,7 +136,7 @@ mod models {
             let other = ready.clone();
             let thread = thread::spawn(move || other.deliver(1));
             ready.event.open().unwrap();
-            ready.event.set(|| ready.channel.has_spans());
+            ready.event.set(|| ready.channel.can_pop());
             let first = ready.pop();
             thread.join().unwrap();
             assert_eq!(ready.event.is_readable(), first.is_none());

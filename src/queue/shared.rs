@@ -191,7 +191,7 @@ impl Shared {
     /// Responses are ready that the caller may not know of.
     pub fn tell_caller(&self) {
         self.caller.notify();
-        self.event.raise(|| self.ready.has_spans());
+        self.event.raise(|| self.ready.can_pop());
     }
 
     /// Acts on what was measured.

@@ -200,7 +200,8 @@ pub fn check_available() -> Result<(), Errno> {
         result => return result.map(drop),
     }
     // SAFETY: there is no such descriptor, so nothing is waited for.
-    let ret = unsafe { libc::syscall(libc::SYS_io_uring_enter, -1, 0, 0, enter::EXT_ARG, ptr::null::<c_void>(), 0usize) };
+    let ret =
+        unsafe { libc::syscall(libc::SYS_io_uring_enter, -1, 0, 0, enter::EXT_ARG, ptr::null::<c_void>(), 0usize) };
     match Errno::last() {
         Errno(libc::EINVAL) if ret < 0 => Err(Errno(libc::ENOSYS)),
         _ => Ok(()),
