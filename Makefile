@@ -193,7 +193,7 @@ check-valgrind:
 	tests/setup.sh valgrind
 	$(MAKE) --silent install PREFIX=$(valgrind-prefix)
 	IOQ_TEST_WRAPPER=tests/valgrind.sh tests/sanitizers/canaries.sh memcheck $(valgrind-prefix)
-	IOQ_PREFIX=$(valgrind-prefix) IOQ_TEST_WRAPPER=tests/valgrind.sh $(CARGO) test $(CARGOFLAGS) --test c_programs
+	IOQ_PREFIX=$(valgrind-prefix) IOQ_TEST_WRAPPER=tests/valgrind.sh IOQ_TEST_CONDITIONS=few $(CARGO) test $(CARGOFLAGS) --test c_programs
 
 # Those that are about memory or forking are left out: there these locks are known to fail.
 check-parking-lot: parking-lot := $(abspath $(target))/parking-lot

@@ -11,6 +11,7 @@ trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
 for target; do
 	echo "== make $target"
+	start=$SECONDS
 	make --no-print-directory "$target" 2>&1 | tee "$log"
 	status=$?
 	read -r p f s < <(awk '
@@ -22,6 +23,7 @@ for target; do
 	elif ((p + f + s == 0)); then
 		p=1
 	fi
+	echo "== $target: $((SECONDS - start)) s"
 	((passed += p, failed += f, skipped += s))
 done
 

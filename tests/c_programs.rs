@@ -2,7 +2,7 @@
 //!
 //! A program's exit status says whether it passed (0), or could not be run here (77, with the reason in its last line).
 //! `IOQ_TEST_WRAPPER` names a command to run each program with, such as valgrind. `IOQ_TEST_CONDITIONS=refusal` runs
-//! them where system calls are refused and resources are scarce.
+//! them where system calls are refused and resources are scarce, and `few` with rings and without, for what takes long.
 
 mod common;
 #[path = "common/compiler.rs"]
@@ -48,6 +48,9 @@ const USUAL: &[Condition] = &[
     condition("refused", None, &["io_uring_setup=EPERM"]),
 ];
 
+/// Plain calls until they prove slow, and rings. What is watched closely does not differ elsewhere.
+const FEW: &[Condition] = &[condition("auto", Some("auto"), &[]), condition("uring", Some("uring"), &[])];
+
 /// Everything that a container, an old kernel or a poor one may refuse. Where rings are refused in part, or not at all,
 /// programs insist on them, because by default few requests of theirs would come near one.
 const REFUSAL: &[Condition] = &[
@@ -85,7 +88,8 @@ fn conditions() -> Result<&'static [Condition], String> {
     match env::var("IOQ_TEST_CONDITIONS").as_deref() {
         Err(_) => Ok(USUAL),
         Ok("refusal") => Ok(REFUSAL),
-        Ok(other) => Err(format!("IOQ_TEST_CONDITIONS={other}: there is only \"refusal\"")),
+        Ok("few") => Ok(FEW),
+        Ok(other) => Err(format!("IOQ_TEST_CONDITIONS={other}: there are \"refusal\" and \"few\"")),
     }
 }
 
@@ -113,14 +117,14 @@ fn main() -> ExitCode {
 
 fn trials() -> Result<Vec<Trial>, String> {
     let conditions = conditions()?;
-    let usual = ptr::eq(conditions, USUAL);
+    let links = !ptr::eq(conditions, REFUSAL);
     let mut trials = vec![];
     for name in program_names().map_err(|e| e.to_string())? {
         // How a program is compiled and linked has nothing to do with what it is refused.
-        if usual {
+        if links {
             trials.push(other_compiler(&name));
         }
-        if usual && ALSO_STATIC.contains(&name.as_str()) {
+        if links && ALSO_STATIC.contains(&name.as_str()) {
             trials.extend(run_trials(Program::new(&name, Link::Static), conditions));
         }
         trials.extend(run_trials(Program::new(&name, Link::Shared), conditions));

@@ -15,6 +15,9 @@ use std::sync::{Arc, OnceLock};
 /// What the models of either kind run under: a cfg is named after each.
 const TOOLS: [&str; 2] = ["loom", "shuttle"];
 
+/// In how many interleavings shuttle's models are to notice a mutation.
+const ITERATIONS: &str = "10000";
+
 /// What of the package is copied.
 const COPIED: [&str; 5] = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"];
 
@@ -159,7 +162,7 @@ impl Copy {
             command.args(["test", "--locked", "--profile", "models", "--lib", "--target-dir"]);
             // Not where `make check-loom` builds: to Cargo, a copy of a package in the same directory is the same package.
             command.arg(self.dir.with_file_name(format!("mutations-{tool}"))).args(arguments).current_dir(&self.dir);
-            command.env("RUSTFLAGS", format!("--cfg ioq_{tool}"));
+            command.env("RUSTFLAGS", format!("--cfg ioq_{tool}")).env("IOQ_ITERATIONS", ITERATIONS);
             command.output().map_err(|e| format!("cargo: {e}"))
         };
         let build = cargo(&["--no-run"])?;

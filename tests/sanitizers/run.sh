@@ -74,7 +74,7 @@ tests/sanitizers/canaries.sh "$sanitizer" "$prefix"
 # Whatever fails, the rest is told as well.
 failed=0
 run() { # TEST
-	IOQ_PREFIX=$prefix CFLAGS="$CFLAGS $LDFLAGS" ${CARGO:-cargo} test --locked --test "$1" || failed=1
+	IOQ_PREFIX=$prefix IOQ_TEST_CONDITIONS=few CFLAGS="$CFLAGS $LDFLAGS" ${CARGO:-cargo} test --locked --test "$1" || failed=1
 }
 run c_programs
 # What the rings do when they fail. Few lives do for this: what they ask is the same without a sanitizer.
