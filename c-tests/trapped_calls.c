@@ -116,10 +116,10 @@ int main(void) {
     make_tree();
     if (!wrapped()) { // a checker has such signals for itself
         RUN_EACH_WAY(are_handled);
-    }
 #ifdef __x86_64__
-    RUN(are_emulated);
+        RUN(are_emulated);
 #endif
+    }
     remove_temp_dir(root, root_fd);
     return 0;
 }

@@ -171,6 +171,9 @@ impl Part {
     /// The submission to a ring, of which `completed` must be told before the list is used for anything else.
     pub fn submission(&self) -> squeue::Entry {
         let (fd, name) = self.file();
+        // Tools that watch memory do not see the kernel write.
+        // SAFETY: the buffer is this thread's.
+        unsafe { self.buf().write_bytes(0, 1) };
         opcode::Statx::new(Fd(fd), name, self.buf().cast()).flags(FLAGS).mask(self.mask()).build()
     }
 
