@@ -48,11 +48,6 @@ static void check(struct ioq *ioq, int dfd, const char *path, int flags, uint64_
     struct stat opened, sb;
     int result = plain(dfd, path, how, &opened);
     int fd = open_with(ioq, dfd, path, how, NULL);
-    if (result == -ENOSYS && !surely_sync()) {
-        // A ring may know it though the call is not to be had.
-        CHECK(fd < 0 || close(fd) == 0);
-        return;
-    }
     CHECK_EQ(fd < 0 ? fd : 0, result);
     if (result == 0) {
         CHECK_EQ(fstat(fd, &sb), 0);
@@ -301,7 +296,10 @@ int main(void) {
     CHECK_EQ(symlinkat("missing", root_fd, "broken"), 0);
     CHECK_EQ(symlinkat("loop", root_fd, "loop"), 0);
 
-    RUN_EACH_WAY(as_plain_calls_do);
+    // valgrind does not know the call, and does not see the ring make it.
+    if (!wrapped() || surely_sync() || syscall(SYS_openat2, -1, "", NULL, 0) == 0 || errno != ENOSYS) {
+        RUN_EACH_WAY(as_plain_calls_do);
+    }
     RUN_EACH_WAY(inherited);
     RUN_EACH_WAY(nonsense);
     RUN_EACH_WAY(null_arguments);
