@@ -306,7 +306,9 @@ int main(void) {
     RUN_EACH_WAY(new_files);
     RUN_EACH_WAY(answer_fails);
     CHECK_EQ(in_child(as_nobody), 0);
-    RUN(fifo);
+    if (!wrapped()) { // valgrind lets no thread run while one waits for a ring
+        RUN(fifo);
+    }
     RUN_EACH_WAY(cancelled);
     RUN(destroyed);
 

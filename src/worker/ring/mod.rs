@@ -48,9 +48,8 @@ use uring::Uring;
 
 pub use uring::check_available;
 
-/// How long to wait for a completion before the driver looks what is pending; and the longest, as nothing comes.
+/// How long to wait for a completion before the driver looks what is pending.
 const TICK: Duration = Duration::from_millis(8);
-const LONGEST_TICK: Duration = Duration::from_millis(8);
 
 /// How often to ask again when the kernel takes nothing although nothing is in flight, and how long to wait before.
 const PATIENCE: u32 = 10;
@@ -482,7 +481,6 @@ impl<'a> Session<'a> {
     /// Sends what was not sent yet, and waits for a completion, unless there is one.
     fn enter(&mut self) {
         let mut patience = PATIENCE;
-        let tick = self.quiet.clamp(TICK, LONGEST_TICK);
         loop {
             let uring = &mut self.ring.uring;
             let unsent = uring.unsent();
@@ -490,11 +488,11 @@ impl<'a> Session<'a> {
             if unsent == 0 && want == 0 {
                 return;
             }
-            let result = uring.enter(unsent, want, tick);
+            let result = uring.enter(unsent, want, TICK);
             match result {
                 Ok(sent) if sent > 0 || unsent == 0 => return,
                 Err(Errno(libc::ETIME)) => {
-                    self.quiet += tick;
+                    self.quiet += TICK;
                     return;
                 }
                 Err(Errno(libc::EINTR)) => return,
@@ -503,7 +501,7 @@ impl<'a> Session<'a> {
                 Err(e) if unsent > 0 && !may_pass(e) => return self.give_up(e),
                 _ if self.ring.in_flight > unsent => {
                     // Too much in flight for the kernel. Wait until there is less.
-                    if uring.enter(0, 1, tick).is_ok() {
+                    if uring.enter(0, 1, TICK).is_ok() {
                         return;
                     }
                     sleep(PAUSE);
