@@ -34,6 +34,8 @@ enum Kind {
     Getdents,
     Statx,
     Fstatat,
+    Change,
+    Attribute,
     Close,
     Futex,
     Other,
@@ -51,8 +53,8 @@ enum Mode {
 const MODES: [(Mode, &[Kind]); 3] = [(Once, EACH), (On, EACH), (Random, &[Any])];
 
 const EACH: &[Kind] = &[
-    Memory, Mmap, Thread, Setup, Enter, Register, Eventfd, Openat, Getdents, Statx, Fstatat, Close, Futex, Other,
-    Completion,
+    Memory, Mmap, Thread, Setup, Enter, Register, Eventfd, Openat, Getdents, Statx, Fstatat, Change, Attribute, Close,
+    Futex, Other, Completion,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +108,7 @@ struct Workload {
 
 const ALL: &[Backend] = &[Auto, Uring, Sync];
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "mixture",
         backends: ALL,
@@ -133,6 +135,7 @@ const WORKLOADS: [Workload; 8] = [
     Workload { name: "cycles", backends: ALL, uses: &[block(2, 64)], flood: false },
     Workload { name: "events", backends: ALL, uses: &[poll(2, 64)], flood: false },
     Workload { name: "own", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
+    Workload { name: "changes", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
     // Through the ring, whether the user insists on it or stats take long.
     Workload { name: "flood", backends: &[Uring], uses: &[poll(1, 64), block(8, 4096)], flood: true },
     Workload { name: "slow", backends: &[Auto], uses: &[poll(1, 64), poll(2, 64)], flood: true },
@@ -180,6 +183,7 @@ impl Case {
     /// Whether there are such calls at all.
     fn is_possible(&self) -> bool {
         let has_ring = self.has_ring();
+        let is_changes = self.workload.name == "changes";
         // Where the caller helps, little may be left for the ring.
         let uses_ring = has_ring && self.way.pop != Pop::Help;
         match self.kind {
@@ -191,13 +195,16 @@ impl Case {
             // A flood has no more kinds of completions, only more of them.
             Completion => uses_ring && !self.workload.flood,
             // A ring opens directories.
-            Openat => !self.workload.flood && !has_ring,
-            Getdents => !self.workload.flood,
+            Openat => !self.workload.flood && !is_changes && !has_ring,
+            Getdents => !self.workload.flood && !is_changes,
+            // And it changes names.
+            Change => is_changes && !has_ring,
+            Attribute => is_changes,
             // A ring asks about everything that has a path.
-            Statx => !self.workload.flood || self.backend == Auto,
+            Statx => !is_changes && (!self.workload.flood || self.backend == Auto),
             // And about nothing where there is no statx().
-            Fstatat => !self.workload.flood,
-            Close => has_ring || !self.workload.flood,
+            Fstatat => !is_changes && !self.workload.flood,
+            Close => has_ring || !(self.workload.flood || is_changes),
         }
     }
 

@@ -18,6 +18,10 @@ const struct kind_info kinds[KINDS] = {
     [GETDENTS] = {"getdents", {EIO, ENOENT, EINTR}},
     [STATX] = {"statx", {EIO, EACCES, ENOMEM, ENOSYS, EPERM}},
     [FSTATAT] = {"fstatat", {EIO, EACCES}},
+    // Calls that change names, and are never repeated.
+    [CHANGE] = {"change", {EIO, EACCES, ENOSPC, EINTR}},
+    // Those that read or change what else is known of a file. What is refused may be tried by another call.
+    [ATTRIBUTE] = {"attribute", {EIO, EACCES, EINTR, ENOSYS, EPERM}},
     [CLOSE] = {"close", {EINTR, EIO}},
     // Sleeps that end for no reason.
     [FUTEX] = {"futex", {EAGAIN, EINTR}},
@@ -82,7 +86,7 @@ static void release(void) {
 
 // Whether an error comes only so many times in a row: the library tries again until it does not.
 static bool is_transient(enum kind kind, int error) {
-    return kind == FUTEX || (error == EINTR && (kind == OPENAT || kind == GETDENTS || kind == ENTER));
+    return kind == FUTEX || (error == EINTR && (kind == OPENAT || kind == GETDENTS || kind == ATTRIBUTE || kind == ENTER));
 }
 
 // Whether the n-th call of a kind is to fail, and how.

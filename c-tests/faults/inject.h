@@ -26,6 +26,8 @@ enum kind {
     GETDENTS,
     STATX,
     FSTATAT,
+    CHANGE,
+    ATTRIBUTE,
     CLOSE,
     FUTEX,
     OTHER,
@@ -86,7 +88,7 @@ bool refuses_statx(void);
 int injected_reason(void);
 
 // What calls may be about, to find out what became of a request.
-enum subject { OPENING, READING, ASKING, CLOSING };
+enum subject { OPENING, READING, ASKING, CHANGING, CLOSING };
 
 // Where the log of calls ends now.
 size_t log_end(void);

@@ -2,13 +2,23 @@
 
 #include "request.h"
 #include <linux/openat2.h>
+#include <sys/xattr.h>
 
 // What directories hold, with names so long that it takes several reads to list them.
 enum { ENTRIES = 40, LISTED = 20, PADDING = 240 };
 
+// How many kinds of changes there are.
+enum { CHANGES = 15 };
+
 static char root[PATH_MAX];
 static int root_fd;
 static ino_t file_ino, link_ino;
+// What comes of asking for the attribute "user.x" of "file": not every file system has any.
+static int attribute_result;
+static const char attribute[] = "value";
+
+// Linux's, which not every <stdio.h> has.
+enum { NO_REPLACE = 1 };
 
 void make_tree(void) {
     struct stat sb;
@@ -16,6 +26,12 @@ void make_tree(void) {
     make_file(root_fd, "file", 3);
     CHECK_EQ(fstatat(root_fd, "file", &sb, 0), 0);
     file_ino = sb.st_ino;
+    int fd = openat(root_fd, "file", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    fsetxattr(fd, "user.x", attribute, strlen(attribute), 0);
+    ssize_t len = fgetxattr(fd, "user.x", NULL, 0);
+    attribute_result = len < 0 ? -errno : (int)len;
+    CHECK_EQ(close(fd), 0);
     CHECK_EQ(symlinkat("nowhere", root_fd, "link"), 0);
     CHECK_EQ(fstatat(root_fd, "link", &sb, AT_SYMLINK_NOFOLLOW), 0);
     link_ino = sb.st_ino;
@@ -75,8 +91,23 @@ void drop_dir(struct bfs_dir *dir) {
     free(dir);
 }
 
+static bool exists(const char *name) {
+    return faccessat(root_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void remove_file(const char *name) {
+    if (*name && unlinkat(root_fd, name, 0) != 0 && errno != ENOENT) {
+        CHECK_EQ(errno, EISDIR);
+        CHECK_EQ(unlinkat(root_fd, name, AT_REMOVEDIR), 0);
+    }
+}
+
 // Lets go of what the caller of a request keeps.
 static void drop_request(struct request *req) {
+    if (*req->other) {
+        remove_file(req->name);
+        remove_file(req->other);
+    }
     if (req->fd >= 0) {
         CHECK_EQ(close(req->fd), 0);
     }
@@ -106,6 +137,7 @@ static void start(struct request *req, enum ioq_op op, const char *name) {
     req->cancelled = false;
     req->calls = 0;
     snprintf(req->name, sizeof(req->name), "%s", name ? name : "");
+    *req->other = '\0';
     req->path = name ? req->name : NULL;
     req->mark = log_end();
 }
@@ -222,6 +254,136 @@ bool submit_own(struct ioq *ioq, struct request *req, size_t i) {
     }
 }
 
+// What is asked about a file by its name, and may be repeated.
+
+static bool submit_readlink(struct ioq *ioq, struct request *req) {
+    start(req, IOQ_READLINK, "link");
+    req->result = (int)strlen("nowhere");
+    unsigned long injected = injected_here();
+    return accepted(req, ioq_readlink(ioq, root_fd, req->path, req->value, sizeof(req->value), req), injected);
+}
+
+static bool submit_getxattr(struct ioq *ioq, struct request *req) {
+    start(req, IOQ_GETXATTR, "file");
+    req->result = attribute_result;
+    unsigned long injected = injected_here();
+    int ret = ioq_getxattr(ioq, root_fd, req->path, "user.x", req->value, sizeof(req->value), 0, req);
+    return accepted(req, ret, injected);
+}
+
+static bool submit_access(struct ioq *ioq, struct request *req, const char *name, int flags) {
+    start(req, IOQ_ACCESS, name);
+    unsigned long injected = injected_here();
+    return accepted(req, ioq_access(ioq, root_fd, req->path, R_OK, flags, req), injected);
+}
+
+// Changes: each has two names of its own, and a file by the first unless it is to make one there.
+
+static const struct timespec times[] = {{1, 2}, {3, 4}};
+
+static int change(struct ioq *ioq, struct request *req) {
+    switch (req->op) {
+    case IOQ_UNLINK:
+        return ioq_unlink(ioq, root_fd, req->path, req->flags, req);
+    case IOQ_RENAME:
+        return ioq_rename(ioq, root_fd, req->path, root_fd, req->other, (unsigned)req->flags, req);
+    case IOQ_MKDIR:
+        return ioq_mkdir(ioq, root_fd, req->path, 0755, req);
+    case IOQ_LINK:
+        return ioq_link(ioq, root_fd, req->path, root_fd, req->other, req->flags, req);
+    case IOQ_SYMLINK:
+        return ioq_symlink(ioq, "nowhere", root_fd, req->path, req);
+    case IOQ_CHMOD:
+        return ioq_chmod(ioq, root_fd, req->path, 0640, req->flags, req);
+    case IOQ_CHOWN:
+        return ioq_chown(ioq, root_fd, req->path, geteuid() == 0 ? 1 : geteuid(), (gid_t)-1, req->flags, req);
+    default:
+        return ioq_utimens(ioq, root_fd, req->path, times, req->flags, req);
+    }
+}
+
+static bool submit_changing(struct ioq *ioq, struct request *req, enum ioq_op op, int flags) {
+    static unsigned number;
+    char name[16];
+    snprintf(name, sizeof(name), "change-%u", ++number);
+    start(req, op, name);
+    snprintf(req->other, sizeof(req->other), "other-%u", number);
+    req->flags = flags;
+    if (op == IOQ_UNLINK && flags & AT_REMOVEDIR) {
+        CHECK_EQ(mkdirat(root_fd, name, 0700), 0);
+    } else if (op != IOQ_MKDIR && op != IOQ_SYMLINK) {
+        make_file(root_fd, name, 0);
+    }
+    unsigned long injected = injected_here();
+    return accepted(req, change(ioq, req), injected);
+}
+
+// Whether a change was made. It must not be half made.
+static bool is_changed(const struct request *req) {
+    bool first = exists(req->name), second = exists(req->other);
+    struct stat sb = {0};
+    CHECK_EQ(fstatat(root_fd, req->name, &sb, AT_SYMLINK_NOFOLLOW), first ? 0 : -1);
+    CHECK(!second || req->op == IOQ_RENAME || req->op == IOQ_LINK);
+    switch (req->op) {
+    case IOQ_UNLINK:
+        return !first;
+    case IOQ_RENAME:
+        CHECK(first != second);
+        return second;
+    case IOQ_MKDIR:
+        CHECK(!first || S_ISDIR(sb.st_mode));
+        return first;
+    case IOQ_LINK:
+        CHECK(first && sb.st_nlink == (second ? 2 : 1));
+        return second;
+    case IOQ_SYMLINK:
+        CHECK(!first || S_ISLNK(sb.st_mode));
+        return first;
+    case IOQ_CHMOD:
+        return (sb.st_mode & 0777) == 0640;
+    case IOQ_CHOWN:
+        return geteuid() == 0 ? sb.st_uid == 1 : sb.st_uid == geteuid();
+    default:
+        CHECK_EQ(sb.st_mtim.tv_sec == times[1].tv_sec, sb.st_atim.tv_sec == times[0].tv_sec);
+        return sb.st_mtim.tv_sec == times[1].tv_sec;
+    }
+}
+
+bool submit_change(struct ioq *ioq, struct request *req, size_t i) {
+    switch (i % CHANGES) {
+    case 0:
+        return submit_changing(ioq, req, IOQ_UNLINK, 0);
+    case 1:
+        return submit_readlink(ioq, req);
+    case 2:
+        return submit_changing(ioq, req, IOQ_RENAME, 0);
+    case 3:
+        return submit_changing(ioq, req, IOQ_CHMOD, 0);
+    case 4:
+        return submit_getxattr(ioq, req);
+    case 5:
+        return submit_changing(ioq, req, IOQ_MKDIR, 0);
+    case 6:
+        return submit_access(ioq, req, "missing", 0);
+    case 7:
+        return submit_changing(ioq, req, IOQ_LINK, 0);
+    case 8:
+        return submit_changing(ioq, req, IOQ_CHOWN, 0);
+    case 9:
+        return submit_changing(ioq, req, IOQ_SYMLINK, 0);
+    case 10:
+        return submit_access(ioq, req, "file", AT_EACCESS);
+    case 11:
+        return submit_changing(ioq, req, IOQ_RENAME, NO_REPLACE);
+    case 12:
+        return submit_changing(ioq, req, IOQ_UTIMENS, 0);
+    case 13:
+        return submit_changing(ioq, req, IOQ_UNLINK, AT_REMOVEDIR);
+    default:
+        return submit_changing(ioq, req, IOQ_CHMOD, AT_SYMLINK_NOFOLLOW);
+    }
+}
+
 bool submit_any(struct ioq *ioq, struct request *req, size_t i) {
     switch (i % 10) {
     case 0:
@@ -270,9 +432,23 @@ static int expected(const struct request *req) {
         break;
     case IOQ_STAT:
     case IOQ_STATX:
+    case IOQ_READLINK:
+    case IOQ_GETXATTR:
+    case IOQ_ACCESS:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
         injected = last_injected(ASKING, req->path ? (uintptr_t)req->path : (uintptr_t)req->fd, req->mark);
         break;
-    default:
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+        injected = last_injected(CHANGING, (uintptr_t)req->path, req->mark);
+        break;
+    case IOQ_NOP:
+    case IOQ_CALL:
         break;
     }
     return injected ? -injected : req->result;
@@ -317,8 +493,8 @@ static void check_list(const struct request *req) {
     }
 }
 
-// Whether a request failed for a call that is not about its path: to read a directory, to have memory for a list, or to ask
-// about what was opened; or because the system has no statx(), or refuses it, and nothing else may serve.
+// Whether a request failed for a call that is not about its path: to read a directory, to have memory for a list, or to open
+// or ask about what was opened; or because the system has no statx(), or refuses it, and nothing else may serve.
 static bool is_other_fault(const struct request *req, int error) {
     bool refused = (error == ENOSYS || error == EPERM) && refuses_statx();
     switch (req->op) {
@@ -326,11 +502,18 @@ static bool is_other_fault(const struct request *req, int error) {
         return error > 0 && (was_injected(READING, error, req->mark) || (error == ENOMEM && lacks_memory()));
     case IOQ_OPENAT:
         return error > 0 && (was_injected(ASKING, error, req->mark) || refused);
+    case IOQ_GETXATTR:
+        return error > 0 && (was_injected(ASKING, error, req->mark) || was_injected(OPENING, error, req->mark));
     case IOQ_STATX:
         return refused;
     default:
         return false;
     }
+}
+
+// Whether it is made once, so that an interruption is its result.
+static bool is_made_once(const struct request *req) {
+    return req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR || (req->op >= IOQ_UNLINK && req->op <= IOQ_SYMLINK);
 }
 
 // Whether a result says that a request was cancelled, which in that case is true.
@@ -339,6 +522,12 @@ static bool is_cancelled(const struct request *req, int result, bool queue_cance
         return false;
     }
     return (result == -ECANCELED && req->cancelled) || (result == -EINTR && (req->cancelled || queue_cancelled));
+}
+
+// What succeeded was done, and what failed was not. What was interrupted while it ran may have been done all the same.
+static void check_change(const struct request *req, int result) {
+    bool done = is_changed(req);
+    CHECK(result == -EINTR && req->cancelled ? true : done == (result == 0));
 }
 
 struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, bool queue_cancelled) {
@@ -353,7 +542,7 @@ struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, b
             CHECK_EQ(req->op == IOQ_OPENAT && ent->result > 0 ? 0 : ent->result, expected(req));
         }
         // Otherwise an interrupted call is repeated.
-        CHECK(ent->result != -EINTR || req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR);
+        CHECK(ent->result != -EINTR || is_made_once(req));
     }
 
     // To close twice is to close somebody else's.
@@ -414,8 +603,27 @@ struct bfs_dir *check_response(struct request *req, const struct ioq_ent *ent, b
             ioq_list_free(req->list);
         }
         break;
-    default:
-        CHECK(!"an operation that is not asked for here");
+    case IOQ_READLINK:
+        CHECK(ent->readlink.path == req->path && ent->readlink.buf == req->value);
+        CHECK(ent->result < 0 || memcmp(req->value, "nowhere", (size_t)ent->result) == 0);
+        break;
+    case IOQ_GETXATTR:
+        CHECK(ent->getxattr.path == req->path && ent->getxattr.value == req->value);
+        CHECK(ent->result < 0 || memcmp(req->value, attribute, (size_t)ent->result) == 0);
+        break;
+    case IOQ_ACCESS:
+        CHECK(ent->access.path == req->path);
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        check_change(req, ent->result);
+        break;
     }
     drop_request(req);
     return opened;

@@ -22,12 +22,17 @@ struct request {
     // Its own copy, so that the log of calls tells which request a call was for.
     const char *path;
     char name[32];
+    // What else it is about: the second name of a change.
+    char other[32];
+    int flags;
     // Whether it was cancelled by itself.
     bool cancelled;
     // Where the log ended before it was submitted.
     size_t mark;
     struct bfs_stat buf;
     struct statx sx;
+    // Of a link or an attribute.
+    char value[16];
     struct ioq_list *list;
     // How often its function was called.
     atomic_int calls;
@@ -44,6 +49,9 @@ bool submit_closedir(struct ioq *ioq, struct request *req, struct bfs_dir *dir);
 
 // Submits the i-th kind of those requests that bfs does not know.
 bool submit_own(struct ioq *ioq, struct request *req, size_t i);
+
+// Submits the i-th kind of those that change names and what is known of files, or ask about files in ways of their own.
+bool submit_change(struct ioq *ioq, struct request *req, size_t i);
 
 // Checks a response, in a queue that was perhaps cancelled. Where a request failed, the fault must be one that was injected into a call for it. Returns the
 // directory if one is open now.

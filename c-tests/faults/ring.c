@@ -58,9 +58,30 @@ static bool may_be_refusal(int error) {
     return error == EACCES || error == EOPNOTSUPP;
 }
 
-// Whether this is what became of the kernel's thread that ran it. Plain calls do that as well.
-static bool is_disturbance(int error) {
-    return error == ECANCELED || error == EINTR;
+// Whether it is one of those that are made once.
+static bool changes_names(const struct io_uring_sqe *sqe) {
+    return sqe->opcode != IORING_OP_OPENAT && sqe->opcode != IORING_OP_OPENAT2 && sqe->opcode != IORING_OP_STATX;
+}
+
+// Whether this is what became of the kernel's thread that ran it. Plain calls do that as well, unless it may have been done
+// and must not be done twice.
+static bool is_disturbance(const struct io_uring_sqe *sqe, int error) {
+    return error == ECANCELED || (error == EINTR && !changes_names(sqe));
+}
+
+// What a submission is about. A symbolic link has its path behind what it is to contain.
+static void note_submission(const struct io_uring_sqe *sqe, int error) {
+    switch (sqe->opcode) {
+    case IORING_OP_OPENAT:
+    case IORING_OP_OPENAT2:
+        note(OPENING, (uintptr_t)sqe->addr, error);
+        break;
+    case IORING_OP_STATX:
+        note(ASKING, (uintptr_t)sqe->addr, error);
+        break;
+    default:
+        note(CHANGING, (uintptr_t)(sqe->opcode == IORING_OP_SYMLINKAT ? sqe->off : sqe->addr), error);
+    }
 }
 
 static void inject_into(struct io_uring_sqe *sqe) {
@@ -68,9 +89,8 @@ static void inject_into(struct io_uring_sqe *sqe) {
     if (!error) {
         return;
     }
-    if (!may_be_refusal(error) && !is_disturbance(error)) {
-        bool opens = sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_OPENAT2;
-        note(opens ? OPENING : ASKING, (uintptr_t)sqe->addr, error);
+    if (!may_be_refusal(error) && !is_disturbance(sqe, error)) {
+        note_submission(sqe, error);
     }
     uint64_t user_data = sqe->user_data;
     memset(sqe, 0, sizeof(*sqe));

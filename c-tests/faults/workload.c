@@ -214,6 +214,19 @@ static void own(const struct use *use) {
     }
 }
 
+// What changes names and files. The last of it is left in the queue.
+static void changes(const struct use *use) {
+    if (begin(use)) {
+        run.cancels = true;
+        flow(submit_change, 30);
+        for (size_t i = 0; i < 15 && i < use->depth; ++i) {
+            submit(submit_change, i);
+        }
+        pop_down_to(run.in_flight / 2);
+        end();
+    }
+}
+
 // So many that the ring is used to the full.
 static void flood(const struct use *use) {
     if (begin(use)) {
@@ -285,6 +298,7 @@ const struct workload workloads[] = {
     {.name = "cycles", .run = cycles},
     {.name = "events", .run = events},
     {.name = "own", .run = own},
+    {.name = "changes", .run = changes},
     {.name = "flood", .run = flood, .flags = IOQ_NO_DESCRIPTORS, .inflight = 6},
     {.name = "slow", .run = slow, .delay = 100},
     {.name = NULL},

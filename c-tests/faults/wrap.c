@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/xattr.h>
 
 static unsigned stat_delay;
 
@@ -190,6 +191,87 @@ static int statx_error(int dfd, const char *path) {
     return error;
 }
 
+// Names, and what is known of files
+
+static int change_error(const char *path) {
+    int error = next_error(CHANGE);
+    note(CHANGING, (uintptr_t)path, error);
+    return error;
+}
+
+static int do_unlinkat(int dfd, const char *path, int flags) {
+    int error = change_error(path);
+    return error ? failed(error) : unlinkat(dfd, path, flags);
+}
+
+static int do_renameat(int olddfd, const char *oldpath, int newdfd, const char *newpath) {
+    int error = change_error(oldpath);
+    return error ? failed(error) : renameat(olddfd, oldpath, newdfd, newpath);
+}
+
+static int do_mkdirat(int dfd, const char *path, mode_t mode) {
+    int error = change_error(path);
+    return error ? failed(error) : mkdirat(dfd, path, mode);
+}
+
+static int do_linkat(int olddfd, const char *oldpath, int newdfd, const char *newpath, int flags) {
+    int error = change_error(oldpath);
+    return error ? failed(error) : linkat(olddfd, oldpath, newdfd, newpath, flags);
+}
+
+static int do_symlinkat(const char *target, int dfd, const char *path) {
+    int error = change_error(path);
+    return error ? failed(error) : symlinkat(target, dfd, path);
+}
+
+static int attribute_error(const char *path) {
+    int error = next_error(ATTRIBUTE);
+    note(ASKING, (uintptr_t)path, error);
+    return error;
+}
+
+// Where there is another call, a refusal is no answer.
+static int refusable_error(const char *path, int refusal, int other_refusal) {
+    int error = next_error(ATTRIBUTE);
+    note(ASKING, (uintptr_t)path, error == refusal || error == other_refusal ? 0 : error);
+    return error;
+}
+
+static ssize_t do_readlinkat(int dfd, const char *path, char *buf, size_t size) {
+    int error = attribute_error(path);
+    return error ? failed(error) : readlinkat(dfd, path, buf, size);
+}
+
+static ssize_t do_getxattr(const char *path, const char *name, void *value, size_t size) {
+    int error = attribute_error(path);
+    return error ? failed(error) : getxattr(path, name, value, size);
+}
+
+static ssize_t do_lgetxattr(const char *path, const char *name, void *value, size_t size) {
+    int error = attribute_error(path);
+    return error ? failed(error) : lgetxattr(path, name, value, size);
+}
+
+static int do_faccessat(int dfd, const char *path, int mode, int flags) {
+    int error = attribute_error(path);
+    return error ? failed(error) : faccessat(dfd, path, mode, flags);
+}
+
+static int do_fchmodat(int dfd, const char *path, mode_t mode, int flags) {
+    int error = attribute_error(path);
+    return error ? failed(error) : fchmodat(dfd, path, mode, flags);
+}
+
+static int do_fchownat(int dfd, const char *path, uid_t uid, gid_t gid, int flags) {
+    int error = attribute_error(path);
+    return error ? failed(error) : fchownat(dfd, path, uid, gid, flags);
+}
+
+static int do_utimensat(int dfd, const char *path, const struct timespec times[2], int flags) {
+    int error = attribute_error(path);
+    return error ? failed(error) : utimensat(dfd, path, times, flags);
+}
+
 // System calls without a function of the C library's, or that the library does not trust it with.
 
 static int enter_error(long arg[6]) {
@@ -216,6 +298,9 @@ static int register_error(long arg[6]) {
     }
     return error;
 }
+
+// On all machines that there are patches for. Not every <sys/syscall.h> has them.
+enum { NUMBER_FCHMODAT2 = 452, NUMBER_GETXATTRAT = 464 };
 
 static long do_syscall(long number, ...) {
     long arg[6];
@@ -261,6 +346,16 @@ static long do_syscall(long number, ...) {
         if ((arg[1] & FUTEX_CMD_MASK) == FUTEX_WAIT || (arg[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
             error = next_error(FUTEX);
         }
+        break;
+    case SYS_renameat2:
+        error = change_error((const char *)arg[1]);
+        break;
+    case SYS_faccessat2:
+    case NUMBER_FCHMODAT2:
+        error = refusable_error((const char *)arg[1], ENOSYS, ENOSYS);
+        break;
+    case NUMBER_GETXATTRAT:
+        error = refusable_error((const char *)arg[1], ENOSYS, EPERM);
         break;
     case SYS_statx:
         error = statx_error((int)arg[0], (const char *)arg[1]);
@@ -309,6 +404,18 @@ const struct wrapper wrappers[] = {
     WRAPPER(eventfd, true),
     WRAPPER(openat, true),
     {"openat64", (function *)do_openat, false},
+    WRAPPER(unlinkat, true),
+    WRAPPER(renameat, true),
+    WRAPPER(mkdirat, true),
+    WRAPPER(linkat, true),
+    WRAPPER(symlinkat, true),
+    WRAPPER(readlinkat, true),
+    WRAPPER(getxattr, true),
+    WRAPPER(lgetxattr, true),
+    WRAPPER(faccessat, true),
+    WRAPPER(fchmodat, true),
+    WRAPPER(fchownat, true),
+    WRAPPER(utimensat, true),
     WRAPPER(close, true),
     WRAPPER(fstatat, false),
     {"fstatat64", (function *)do_fstatat, true},
