@@ -259,7 +259,8 @@ static void arguments(struct ioq *ioq) {
     struct ioq_list *list = (struct ioq_list *)root;
     CHECK_ERRNO(ioq_list(NULL, root_fd, "types", 0, MASK, &list, NULL), EINVAL);
     CHECK_ERRNO(ioq_list(ioq, root_fd, "types", 0, MASK, NULL, NULL), EINVAL);
-    CHECK_ERRNO(ioq_list(ioq, root_fd, "types", IOQ_LIST_FD << 1, MASK, &list, NULL), EINVAL);
+    CHECK_ERRNO(ioq_list(ioq, root_fd, "types", IOQ_LIST_SELF << 1, MASK, &list, NULL), EINVAL);
+    CHECK_ERRNO(ioq_list(ioq, root_fd, NULL, IOQ_LIST_PART | IOQ_LIST_FD, MASK, &list, NULL), EINVAL);
     CHECK_ERRNO(ioq_list(ioq, root_fd, "types", 1U << 31, MASK, &list, NULL), EINVAL);
     CHECK_ERRNO(ioq_list(ioq, root_fd, "types", IOQ_LIST_SORT_NAME | IOQ_LIST_SORT_INODE, MASK, &list, NULL), EINVAL);
     CHECK_ERRNO(ioq_list(ioq, root_fd, "types", IOQ_LIST_STAT, 1U << 31, &list, NULL), EINVAL);
@@ -307,6 +308,77 @@ static void check_many(struct ioq *ioq, unsigned int flags, size_t total) {
 }
 
 static size_t many_total;
+
+// Part by part, each entry comes once, whatever comes with the first part.
+static void check_parts(struct ioq *ioq, unsigned int flags) {
+    bool *seen = calloc(many_total, sizeof(*seen));
+    CHECK(seen);
+    struct ioq_list *list;
+    CHECK_EQ(list_by(ioq, root_fd, "many", flags | IOQ_LIST_PART | IOQ_LIST_FD, &list), 0);
+    int fd = list->fd;
+    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    size_t parts = 1, count = 0;
+    while (true) {
+        CHECK_EQ(list->error, 0);
+        CHECK_EQ(list->stat != NULL, (flags & IOQ_LIST_SELF) != 0);
+        for (size_t i = 0; i < list->count; ++i) {
+            const struct ioq_list_ent *ent = &list->ents[i];
+            size_t number = strtoul(ent->name, NULL, 10);
+            CHECK(number < many_total && !seen[number]);
+            seen[number] = true;
+            CHECK_EQ(ent->stat != NULL, flags & IOQ_LIST_STAT);
+            CHECK(!(flags & IOQ_LIST_SORT_NAME) || i == 0 || strcmp(ent[-1].name, ent->name) < 0);
+        }
+        count += list->count;
+        bool more = list->more;
+        ioq_list_free(list);
+        if (!more) {
+            break;
+        }
+        CHECK_EQ(list_by(ioq, fd, NULL, flags | IOQ_LIST_PART, &list), 0);
+        CHECK_EQ(list->fd, -1);
+        ++parts;
+    }
+    CHECK_EQ(count, many_total);
+    CHECK(parts > 1 || many_total < 10000);
+    // The descriptor is at its end, and open.
+    CHECK_EQ(list_by(ioq, fd, NULL, flags | IOQ_LIST_PART, &list), 0);
+    CHECK(list->count == 0 && !list->more);
+    ioq_list_free(list);
+    CHECK_EQ(close(fd), 0);
+    free(seen);
+}
+
+static void parts(struct ioq *ioq) {
+    check_parts(ioq, 0);
+    check_parts(ioq, IOQ_LIST_STAT | IOQ_LIST_SELF);
+    check_parts(ioq, IOQ_LIST_SORT_NAME);
+    struct ioq_list *list;
+    CHECK_EQ(list_by(ioq, -1, NULL, IOQ_LIST_PART, &list), -EBADF);
+    CHECK_EQ(list_by(ioq, root_fd, "empty", IOQ_LIST_PART, &list), 0);
+    CHECK(list->count == 0 && !list->more && list->fd == -1);
+    ioq_list_free(list);
+}
+
+// The directory's own stat is that of what was opened.
+static void self(struct ioq *ioq) {
+    static const char *const paths[] = {"types", "link", "empty", "types/sub", NULL};
+    for (size_t i = 0; i < COUNT(paths); ++i) {
+        struct ioq_list *list;
+        CHECK_EQ(list_by(ioq, root_fd, paths[i], IOQ_LIST_SELF, &list), 0);
+        struct stat sb;
+        CHECK_EQ(fstatat(root_fd, paths[i] ? paths[i] : ".", &sb, 0), 0);
+        CHECK(list->stat);
+        CHECK_EQ(list->stat->stx_ino, sb.st_ino);
+        CHECK_EQ(makedev(list->stat->stx_dev_major, list->stat->stx_dev_minor), sb.st_dev);
+        CHECK_EQ(list->stat->stx_mode, sb.st_mode);
+        CHECK_EQ(list->stat->stx_size, sb.st_size);
+        ioq_list_free(list);
+        CHECK_EQ(list_by(ioq, root_fd, paths[i], IOQ_LIST_STAT, &list), 0);
+        CHECK(!list->stat && !list->more);
+        ioq_list_free(list);
+    }
+}
 
 static void many(struct ioq *ioq) {
     check_many(ioq, IOQ_LIST_STAT, many_total);
@@ -568,6 +640,8 @@ int main(void) {
     RUN(outlives);
     CHECK_EQ(in_child(as_nobody), 0);
     RUN_EACH_WAY(many);
+    RUN_EACH_WAY(parts);
+    RUN_EACH_WAY(self);
     CHECK_EQ(fchmodat(root_fd, "unsearchable", 0755, 0), 0);
     remove_temp_dir(root, root_fd);
     return 0;

@@ -161,6 +161,14 @@ enum ioq_list_flags {
     IOQ_LIST_NOFOLLOW = (1 << 3),
     /** Keep the directory's descriptor open, in the list's fd. */
     IOQ_LIST_FD = (1 << 4),
+    /**
+     * List some thousand entries at most, and say in the list's more whether there are others. They are listed by the
+     * descriptor, which the first part needs IOQ_LIST_FD for: with dfd that and path NULL, dfd itself is read on from
+     * where it is, and stays open; there IOQ_LIST_FD is not allowed. Parts are sorted one by one.
+     */
+    IOQ_LIST_PART = (1 << 5),
+    /** Stat the directory itself once it is open, for the list's stat. If that fails, so does the list. */
+    IOQ_LIST_SELF = (1 << 6),
 };
 
 /**
@@ -284,7 +292,10 @@ struct ioq_list_ent {
     unsigned char type;
 };
 
-/** A whole directory. Everything in it is in one piece of memory, and stays where it is until ioq_list_free(). */
+/**
+ * A whole directory, or a part of it. Everything in it is in one piece of memory, and stays where it is until
+ * ioq_list_free().
+ */
 struct ioq_list {
     /** The entries, without "." and "..": in the order of the directory, unless a flag says otherwise. */
     const struct ioq_list_ent *ents;
@@ -297,6 +308,10 @@ struct ioq_list {
      * Otherwise -1.
      */
     int fd;
+    /** With IOQ_LIST_SELF, what statx(2) says of the directory itself; otherwise NULL. */
+    const struct statx *stat;
+    /** With IOQ_LIST_PART, whether the directory was not read to its end: there may be other entries. */
+    bool more;
 };
 
 /** Arguments of ioq_list(). */
@@ -1197,15 +1212,15 @@ int ioq_utimens(struct ioq *ioq, int dfd, const char *path, const struct timespe
  * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
  * - path: the path, which must stay valid until the entry is popped; NULL lists dfd itself, from its start, by another
  *   descriptor. The caller's is neither moved nor closed. The directory is opened as "." there, which takes the permission
- *   to search it.
+ *   to search it. With IOQ_LIST_PART, NULL is the next part of dfd; see there.
  * - flags: enum ioq_list_flags, or 0.
- * - mask: with IOQ_LIST_STAT, what statx(2) is asked for, such as STATX_BASIC_STATS.
+ * - mask: with IOQ_LIST_STAT and IOQ_LIST_SELF, what statx(2) is asked for, such as STATX_BASIC_STATS.
  * - list: where to put the list. Set to NULL by this call, and to be left alone then until the entry is popped.
  * - ptr: anything; it comes back as the entry's ptr.
  *
  * Returns:
- * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if list is NULL, flags has unknown bits or both ways to
- * sort, or mask has STATX__RESERVED.
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if list is NULL, flags has unknown bits, both ways to
+ * sort, or IOQ_LIST_FD for the next part, or mask has STATX__RESERVED.
  *
  * If the entry's result is 0, *list is the program's, to be freed with ioq_list_free(). Otherwise it is NULL, and the
  * result the negated errno of what failed to open or read the directory, -ENOMEM, or, if the list was cancelled before
@@ -1309,7 +1324,9 @@ static_assert(sizeof(struct ioq_list_ent) == 16 + 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_list, count) == sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_list, error) == 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_list, fd) == 2 * sizeof(void *) + 4, "ABI");
-static_assert(sizeof(struct ioq_list) == 2 * sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_list, stat) == 2 * sizeof(void *) + 8, "ABI");
+static_assert(offsetof(struct ioq_list, more) == 3 * sizeof(void *) + 8, "ABI");
+static_assert(sizeof(struct ioq_list) == 4 * sizeof(void *) + 8, "ABI");
 
 #ifdef __cplusplus
 }

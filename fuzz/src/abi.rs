@@ -66,8 +66,10 @@ pub const IOQ_LIST_SORT_NAME: c_uint = 1 << 1;
 pub const IOQ_LIST_SORT_INODE: c_uint = 1 << 2;
 pub const IOQ_LIST_NOFOLLOW: c_uint = 1 << 3;
 pub const IOQ_LIST_FD: c_uint = 1 << 4;
+pub const IOQ_LIST_PART: c_uint = 1 << 5;
+pub const IOQ_LIST_SELF: c_uint = 1 << 6;
 /// All of them.
-pub const IOQ_LIST_FLAGS: c_uint = (1 << 5) - 1;
+pub const IOQ_LIST_FLAGS: c_uint = (1 << 7) - 1;
 
 pub const BFS_STAT_NOFOLLOW: c_uint = 1 << 0;
 pub const BFS_STAT_TRYFOLLOW: c_uint = 1 << 1;
@@ -195,6 +197,8 @@ pub struct ioq_list {
     pub count: usize,
     pub error: c_int,
     pub fd: c_int,
+    pub stat: *const libc::statx,
+    pub more: bool,
 }
 
 #[repr(C)]

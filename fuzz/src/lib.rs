@@ -266,6 +266,8 @@ impl Run {
 
     fn list(&mut self, queue: input::Queue, at: At, path: &Path, flags: u32, mask: u32, no_list: bool) {
         let (dfd, path) = (Files::get().at(at), files::string(path));
+        // The next part moves the descriptor, which is everybody's.
+        let flags = if path.is_none() { flags & !IOQ_LIST_PART } else { flags };
         let answer = files::expect_list(dfd, path.as_deref(), flags & IOQ_LIST_NOFOLLOW == 0);
         let expected = answer.as_ref().err().map_or(0, |errno| -errno);
         let list = Box::new(UnsafeCell::new(ptr::null_mut()));

@@ -1,4 +1,4 @@
-//! A whole directory, read at once.
+//! A whole directory, or a good part of one, read at once.
 
 use super::calls;
 use super::dirent::Record;
@@ -9,6 +9,9 @@ use libc::c_int;
 /// How much room the kernel gets for each read, at least. More than a record takes, whatever names the file system has.
 const ROOM: usize = 32 << 10;
 
+/// How many bytes of records are enough for a part: some thousand entries, or hundreds with long names.
+const PART: usize = 64 << 10;
+
 /// What was read from a directory.
 pub struct Records {
     bytes: Vec<u8>,
@@ -18,13 +21,20 @@ pub struct Records {
     pub names_size: usize,
     /// Why the reading broke off, if it did.
     pub error: Option<Errno>,
+    /// Whether there may be more to read.
+    pub more: bool,
 }
 
 impl Records {
-    /// Reads a directory from its current position to its end. Fails if nothing at all can be read, or there is no memory.
-    pub fn read(fd: c_int) -> Result<Self, Errno> {
-        let mut records = Self { bytes: Vec::new(), count: 0, names_size: 0, error: None };
+    /// Reads a directory from its current position to its end, or only a part of it. Fails if nothing at all can be read, or
+    /// there is no memory.
+    pub fn read(fd: c_int, part: bool) -> Result<Self, Errno> {
+        let mut records = Self { bytes: Vec::new(), count: 0, names_size: 0, error: None, more: false };
         loop {
+            if part && records.bytes.len() >= PART {
+                records.more = true;
+                return Ok(records);
+            }
             match records.append(fd) {
                 // A directory that was removed meanwhile has no more entries.
                 Ok(0) | Err(Errno(libc::ENOENT)) => return Ok(records),

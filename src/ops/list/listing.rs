@@ -1,20 +1,22 @@
 //! A list, in memory: one allocation that has all of it.
 //!
 //! ```text
-//!     Listing | an entry for each file | an item for each, if it is to be statted | the names
+//!     Listing | the directory's stat, if asked for | an entry for each file | an item for each, if it is to be statted | the names
 //! ```
 
 use super::stats::Item;
-use super::{SORT_INODE, SORT_NAME, STAT};
+use super::{PART, SELF, SORT_INODE, SORT_NAME, STAT};
 use crate::abi::list::{ioq_list, ioq_list_ent};
 use crate::fs::dir::Records;
+use crate::fs::stat;
 use crate::ops::opened;
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::sync::{AtomicBool, AtomicUsize};
 use crate::queue::batch::Batch;
-use libc::{c_char, c_int, c_uint};
+use libc::{c_char, c_int, c_uint, statx};
 use std::alloc::{Layout, LayoutError};
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -24,6 +26,8 @@ pub struct Listing {
     list: ioq_list,
     /// The size of all, in words.
     words: usize,
+    /// A descriptor of the directory, which is the list's own, or the caller's.
+    fd: c_int,
     /// The entries and items, to be written.
     pub(super) ents: *mut ioq_list_ent,
     pub(super) items: *mut Item,
@@ -48,26 +52,39 @@ const _: () = assert!(align_of::<Listing>() <= align_of::<Word>() && align_of::<
 /// How a list lies in memory: its size in words, and where entries, items and names are in it.
 struct Map {
     words: usize,
+    stat: usize,
     ents: usize,
     items: usize,
     names: usize,
 }
 
 impl Map {
-    fn new(count: usize, items: usize, names_size: usize) -> Result<Self, LayoutError> {
-        let (layout, ents) = Layout::new::<Listing>().extend(Layout::array::<ioq_list_ent>(count)?)?;
+    fn new(stats: usize, count: usize, items: usize, names_size: usize) -> Result<Self, LayoutError> {
+        let (layout, stat) = Layout::new::<Listing>().extend(Layout::array::<statx>(stats)?)?;
+        let (layout, ents) = layout.extend(Layout::array::<ioq_list_ent>(count)?)?;
         let (layout, items) = layout.extend(Layout::array::<Item>(items)?)?;
         let (layout, names) = layout.extend(Layout::array::<c_char>(names_size)?)?;
-        Ok(Self { words: layout.size().div_ceil(size_of::<Word>()), ents, items, names })
+        Ok(Self { words: layout.size().div_ceil(size_of::<Word>()), stat, ents, items, names })
     }
 }
 
 impl Listing {
-    /// The list of what was read from a directory by this descriptor, which becomes the list's.
-    pub fn new(records: &Records, fd: c_int, flags: c_uint, mask: c_uint) -> Result<NonNull<Self>, Errno> {
+    /// Reads a directory by a descriptor, from where that is. `own` is the same, if it is to be the list's, or -1.
+    pub fn read(fd: c_int, own: c_int, flags: c_uint, mask: c_uint) -> Result<NonNull<Self>, Errno> {
+        let mut stat = None;
+        if flags & SELF != 0 {
+            let buf = stat.insert(MaybeUninit::uninit());
+            // SAFETY: the path is a string, and the buffer this function's.
+            match unsafe { stat::raw(fd, c"".as_ptr(), libc::AT_EMPTY_PATH, mask, buf.as_mut_ptr()) } {
+                0 => {}
+                e => return Err(Errno(-e)),
+            }
+        }
+        let records = Records::read(fd, flags & PART != 0)?;
         let count = records.count;
         let parts = if flags & STAT != 0 { count } else { 0 };
-        let map = Map::new(count, parts, records.names_size).map_err(|_| alloc::NO_MEMORY)?;
+        let map =
+            Map::new(usize::from(stat.is_some()), count, parts, records.names_size).map_err(|_| alloc::NO_MEMORY)?;
         let memory = alloc::array::<Word>(map.words)?.cast::<u8>();
         // SAFETY: each is within the memory, and has its own part of it. Entries are written before they are read.
         unsafe {
@@ -80,11 +97,17 @@ impl Listing {
             sort(entries, flags);
             keep_names(entries, memory.add(map.names).cast().as_ptr());
 
+            let stat = stat.map_or(ptr::null(), |stat| {
+                let place = memory.add(map.stat).cast::<MaybeUninit<statx>>().as_ptr();
+                place.write(stat);
+                place.cast_const().cast()
+            });
             let error = records.error.map_or(0, |e| e.0);
             let listing = memory.cast::<Self>();
             listing.write(Self {
-                list: ioq_list { ents, count, error, fd },
+                list: ioq_list { ents, count, error, fd: own, stat, more: records.more },
                 words: map.words,
+                fd,
                 ents,
                 items: memory.add(map.items).cast().as_ptr(),
                 mask,
@@ -110,7 +133,7 @@ impl Listing {
 
     /// The directory's descriptor.
     pub fn fd(&self) -> c_int {
-        self.list.fd
+        self.fd
     }
 }
 

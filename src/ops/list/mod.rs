@@ -16,7 +16,7 @@ pub use stats::{OP as STATS, Part};
 use super::{Next, Operation, Request, RingOperation, StatxPool, opened, require};
 use crate::abi::list::{ioq_list, ioq_list_flags};
 use crate::entry::*;
-use crate::fs::dir::{Records, calls};
+use crate::fs::dir::calls;
 use crate::fs::host::Host;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
@@ -30,7 +30,9 @@ const SORT_NAME: c_uint = ioq_list_flags::IOQ_LIST_SORT_NAME as c_uint;
 const SORT_INODE: c_uint = ioq_list_flags::IOQ_LIST_SORT_INODE as c_uint;
 const NOFOLLOW: c_uint = ioq_list_flags::IOQ_LIST_NOFOLLOW as c_uint;
 const FD: c_uint = ioq_list_flags::IOQ_LIST_FD as c_uint;
-const FLAGS: c_uint = STAT | SORT_NAME | SORT_INODE | NOFOLLOW | FD;
+const PART: c_uint = ioq_list_flags::IOQ_LIST_PART as c_uint;
+const SELF: c_uint = ioq_list_flags::IOQ_LIST_SELF as c_uint;
+const FLAGS: c_uint = STAT | SORT_NAME | SORT_INODE | NOFOLLOW | FD | PART | SELF;
 
 /// The bit of a mask that `statx(2)` takes from nobody.
 const RESERVED: c_uint = libc::STATX__RESERVED as c_uint;
@@ -54,7 +56,8 @@ impl List {
         // SAFETY: not NULL, so valid for writes.
         unsafe { list.write(ptr::null_mut()) };
         let sorts_twice = flags & (SORT_NAME | SORT_INODE) == SORT_NAME | SORT_INODE;
-        if flags & !FLAGS != 0 || sorts_twice || mask & RESERVED != 0 {
+        let keeps_callers = next_part_of(dfd, path, flags).is_some() && flags & FD != 0;
+        if flags & !FLAGS != 0 || sorts_twice || keeps_callers || mask & RESERVED != 0 {
             return Err(Errno(libc::EINVAL));
         }
         let args = ioq_args { list: ioq_list_args { path, list, dfd, flags, mask } };
@@ -117,6 +120,11 @@ impl List {
     }
 }
 
+/// The caller's descriptor, if that itself is to be read on.
+fn next_part_of(dfd: c_int, path: *const c_char, flags: c_uint) -> Option<c_int> {
+    (path.is_null() && flags & PART != 0).then_some(dfd)
+}
+
 /// What to open: a directory itself by its own name in it.
 ///
 /// # Safety
@@ -144,18 +152,19 @@ impl Operation for List {
     unsafe fn run(&self, _: &Host, ent: &mut ioq_ent) -> c_int {
         // SAFETY: the arguments of this operation, whose pointers are as the caller vouches for.
         unsafe {
-            let (dfd, path, flags) = to_open(ent);
-            let fd = match opened::get(ent).map_or_else(|| calls::open(dfd, path, flags), Ok) {
-                Ok(fd) => fd,
-                Err(e) => return -e.0,
-            };
-            let ioq_list_args { list, flags, mask, .. } = ent.args.list;
-            match Records::read(fd).and_then(|records| Listing::new(&records, fd, flags, mask)) {
-                Ok(listing) => list.write(listing.cast().as_ptr()),
-                Err(e) => {
-                    opened::close(fd);
-                    return -e.0;
+            let ioq_list_args { dfd, path, list, flags, mask } = ent.args.list;
+            let read = if let Some(fd) = next_part_of(dfd, path, flags) {
+                Listing::read(fd, -1, flags, mask)
+            } else {
+                let (dfd, path, open_flags) = to_open(ent);
+                match opened::get(ent).map_or_else(|| calls::open(dfd, path, open_flags), Ok) {
+                    Ok(fd) => Listing::read(fd, fd, flags, mask).inspect_err(|_| opened::close(fd)),
+                    Err(e) => Err(e),
                 }
+            };
+            match read {
+                Ok(listing) => list.write(listing.cast().as_ptr()),
+                Err(e) => return -e.0,
             }
             if flags & STAT == 0 { Self::complete(ent) } else { 0 }
         }
@@ -181,9 +190,9 @@ impl Operation for List {
 impl RingOperation for List {
     unsafe fn submission(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent) -> Option<squeue::Entry> {
         // SAFETY: an entry of this operation.
-        let (dfd, path, flags) = unsafe { to_open(ent) };
+        let (args, (dfd, path, flags)) = unsafe { (ent.args.list, to_open(ent)) };
         // What is open already waits for a worker alone.
-        let opens = opened::get(ent).is_none();
+        let opens = opened::get(ent).is_none() && next_part_of(args.dfd, args.path, args.flags).is_none();
         opens.then(|| opcode::OpenAt::new(Fd(dfd), path).flags(calls::OPEN_FLAGS | flags).build())
     }
 
