@@ -55,7 +55,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 BUILD := build
 
 examples := $(addprefix $(BUILD)/,ioq-du ioq-stat ioq-sum)
-headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h
+headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h include/ioq/walk.h
 rust := Cargo.toml Cargo.lock Makefile $(shell find src -name '*.rs')
 
 # For another machine, its C compiler links.
@@ -285,7 +285,7 @@ install: all
 	ln -sf $(so) $(DESTDIR)$(LIBDIR)/libioq.so
 	$(INSTALL_DATA) $(BUILD)/libioq.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL_DATA) include/ioq.h $(DESTDIR)$(INCLUDEDIR)
-	$(INSTALL_DATA) include/ioq/dir.h include/ioq/stat.h $(DESTDIR)$(INCLUDEDIR)/ioq
+	$(INSTALL_DATA) $(wildcard include/ioq/*.h) $(DESTDIR)$(INCLUDEDIR)/ioq
 	$(call install-filled,ioq.pc.in,$(LIBDIR)/pkgconfig/ioq.pc)
 	$(call install-filled,cmake/ioqConfig.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfig.cmake)
 	$(call install-filled,cmake/ioqConfigVersion.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfigVersion.cmake)

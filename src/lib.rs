@@ -17,6 +17,8 @@
 //! | the `bfs_*` functions that do the work are the host's or the library's | `fs::host`, `fs::dir`, `fs::stat` |
 //! | its span comes back through another channel, and the caller pops it | `channel`, `queue::caller` |
 //!
+//! A program on top of all that is `walk`, the functions of `include/ioq/walk.h`.
+//!
 //! Beside the way: `platform` (what the system gives), and for the model checkers alone `models`.
 //! `docs/design.md` has the whole picture, and the figures behind it.
 
@@ -33,4 +35,6 @@ mod ops;
 mod platform;
 mod queue;
 mod scheduler;
+#[cfg(not(any(ioq_loom, ioq_shuttle)))]
+mod walk;
 mod worker;

@@ -12,7 +12,7 @@ set -eu
 script=$PWD/$1 soname=$2
 cd "$(dirname "$0")/.."
 dump=tests/abi/$soname.abi
-headers=(ioq.h ioq/dir.h ioq/stat.h)
+headers=(ioq.h ioq/dir.h ioq/stat.h ioq/walk.h)
 
 skip() {
 	echo "skipped: $1"

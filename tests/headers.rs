@@ -18,7 +18,7 @@ struct Header {
     opaque: &'static [&'static str],
 }
 
-const HEADERS: [Header; 3] = [
+const HEADERS: [Header; 4] = [
     Header {
         name: "ioq.h",
         sources: &[
@@ -33,6 +33,7 @@ const HEADERS: [Header; 3] = [
     },
     Header { name: "ioq/dir.h", sources: &["src/fs/dir/mod.rs"], opaque: &["bfs_dir"] },
     Header { name: "ioq/stat.h", sources: &["src/fs/stat/mod.rs"], opaque: &["bfs_timespec"] },
+    Header { name: "ioq/walk.h", sources: &["src/walk/abi.rs"], opaque: &[] },
 ];
 
 struct Compiler {
@@ -50,10 +51,11 @@ const COMPILERS: [Compiler; 4] = [
 ];
 
 /// Programs that must compile without a warning.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("ioq.h", "#include <ioq.h>\n#include <ioq.h>\n"),
     ("dir.h", "#include <ioq/dir.h>\n#include <ioq/dir.h>\n"),
     ("stat.h", "#include <ioq/stat.h>\n#include <ioq/stat.h>\n"),
+    ("walk.h", "#include <ioq/walk.h>\n#include <ioq/walk.h>\n"),
     ("together", include_str!("headers/together.c")),
     ("host", include_str!("headers/host.c")),
 ];

@@ -51,7 +51,7 @@ fn static_library_defines_the_list() {
 #[test]
 fn headers_declare_the_list() {
     let headers =
-        ["ioq.h", "ioq/dir.h", "ioq/stat.h"].map(|h| fs::read_to_string(PREFIX.join("include").join(h)).unwrap());
+        ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h"].map(|h| fs::read_to_string(PREFIX.join("include").join(h)).unwrap());
     assert_listed("The headers declare", headers.iter().flat_map(|text| functions(text)).collect());
 }
 
@@ -97,6 +97,7 @@ fn uninstall_removes_what_install_made() {
         "include/ioq/",
         "include/ioq/dir.h",
         "include/ioq/stat.h",
+        "include/ioq/walk.h",
         "lib/",
         "lib/multiarch/",
         "lib/multiarch/cmake/",

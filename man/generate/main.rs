@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const HEADERS: [&str; 3] = ["ioq.h", "ioq/dir.h", "ioq/stat.h"];
+const HEADERS: [&str; 4] = ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h"];
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args().skip(1).collect();

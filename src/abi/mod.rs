@@ -4,6 +4,6 @@
 
 mod changes;
 pub mod list;
-mod queue;
-mod requests;
+pub mod queue;
+pub mod requests;
 pub mod types;

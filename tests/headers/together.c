@@ -3,6 +3,7 @@
 #include <ioq/stat.h>
 #include <ioq/dir.h>
 #include <ioq.h>
+#include <ioq/walk.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 
@@ -10,6 +11,8 @@ int use_dir(int fd, const char *path);
 int use_stat(int fd, const char *path, const struct statx *answer);
 int use_queue(int fd, const char *path, void *ptr);
 int use_call(void *arg);
+bool use_skip(const struct ioq_walk_ent *ent, void *arg);
+int use_walk(const char *path);
 
 int use_dir(int fd, const char *path) {
 	struct bfs_dir *dir = bfs_allocdir();
@@ -42,6 +45,26 @@ int use_stat(int fd, const char *path, const struct statx *answer) {
 
 int use_call(void *arg) {
 	return arg ? 1 : 0;
+}
+
+bool use_skip(const struct ioq_walk_ent *ent, void *arg) {
+	return ent->depth > 3 && arg;
+}
+
+int use_walk(const char *path) {
+	const char *roots[] = {path, NULL};
+	struct ioq_walk_options options = {
+		sizeof(options), IOQ_WALK_STAT | IOQ_WALK_PRE | IOQ_WALK_POST | IOQ_WALK_XDEV, 1, 2, 3, 4, 5, use_skip, NULL,
+	};
+	struct ioq_walk *walk = ioq_walk_open(roots, &options);
+	const struct ioq_walk_ent *ent;
+	int files = ioq_walk_fd(walk);
+	while (ioq_walk_next(walk, &ent) > 0 || ioq_walk_try_next(walk, &ent) > 0) {
+		files += ent->path[ent->path_len - 1] == ent->name[0] && ent->ino && ent->type && !ent->post && !ent->error
+			&& ent->dirfd >= 0 && ent->stat && !ent->data && !*ent->parent_data;
+		ioq_walk_prune(walk);
+	}
+	return ioq_walk_close(walk) + files;
 }
 
 int use_queue(int fd, const char *path, void *ptr) {

@@ -1,0 +1,321 @@
+//! The functions and types of `ioq/walk.h`: check the arguments, call the walk, convert the result. `include/ioq/walk.h` is
+//! generated from this file.
+
+#![allow(non_camel_case_types)]
+
+use super::Walk;
+use super::options::Options;
+use crate::platform::alloc;
+use crate::platform::errno::{self, Errno};
+use libc::{c_char, c_int, c_uchar, c_uint, c_void, statx};
+use std::ptr::{self, NonNull};
+
+/// Flags of a walk.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum ioq_walk_flags {
+    /// Stat each entry, with the `mask` of the options.
+    IOQ_WALK_STAT = 1 << 0,
+    /// Return each directory before what is in it. So it is if neither this nor `IOQ_WALK_POST` is given.
+    IOQ_WALK_PRE = 1 << 1,
+    /// Return each directory after what is in it.
+    IOQ_WALK_POST = 1 << 2,
+    /// Do not enter directories on other file systems than that of the root that they are below. They are returned.
+    IOQ_WALK_XDEV = 1 << 3,
+    /// Follow those roots that are symbolic links.
+    IOQ_WALK_FOLLOW_ROOTS = 1 << 4,
+    /// Follow all symbolic links. Those that lead nowhere are returned as links.
+    IOQ_WALK_FOLLOW = 1 << 5,
+    /// Return what is in a directory sorted by name, byte by byte, and what is in each directory right after it. So one
+    /// directory is read at a time, as a whole.
+    IOQ_WALK_SORT = 1 << 6,
+    /// Return nothing of a root before the one before it is finished. `IOQ_WALK_SORT` has this too.
+    IOQ_WALK_ROOT_BY_ROOT = 1 << 7,
+    /// Have `ioq_walk_next()` run requests itself while it would wait, as `IOQ_CALLER_RUNS` does: quicker where nothing is slow,
+    /// and held up by one that hangs.
+    IOQ_WALK_CALLER_RUNS = 1 << 8,
+}
+
+/// What a walk is to be like.
+///
+/// Set everything to 0 first; 0 is the default of each member but the first. Members may be added at the end: a library that
+/// does not know one of them fails with `E2BIG` unless it is 0.
+#[repr(C)]
+pub struct ioq_walk_options {
+    /// `sizeof(struct ioq_walk_options)`.
+    pub size: usize,
+    /// `enum ioq_walk_flags`, or 0.
+    pub flags: c_uint,
+    /// With `IOQ_WALK_STAT`, what `statx(2)` is asked for beside the type and the inode number, such as
+    /// `STATX_BASIC_STATS`.
+    pub mask: c_uint,
+    /// The most threads to start. They are started when there is work for them, so many of them only while directories are
+    /// slow. 0 stands for 32.
+    pub nthreads: usize,
+    /// Directories this far below a root are returned, and not entered. 0 stands for no limit.
+    pub max_depth: usize,
+    /// The most directories to have open at once, at least 4, whatever is asked for. 0 stands for 256, or what
+    /// `RLIMIT_NOFILE` leaves. If fewer can be had, the walk does with those.
+    pub max_fds: usize,
+    /// About how many bytes of memory to use for what was read ahead. Beyond that, directories are read one by one as they are
+    /// needed. 0 stands for 64 MiB.
+    pub max_memory: usize,
+    /// Whether to leave an entry out, with all that is in it: called for each before it would be returned for the first time,
+    /// by the thread that is in `ioq_walk_next()`, with `arg`. It must not use the walk. NULL stands for none.
+    pub skip: Option<unsafe extern "C" fn(ent: *const ioq_walk_ent, arg: *mut c_void) -> bool>,
+    /// The argument of `skip`.
+    pub arg: *mut c_void,
+}
+
+/// What a walk has come to. All of it is the walk's, and there until the next call.
+#[repr(C)]
+pub struct ioq_walk_ent {
+    /// The path: that of the root as it was given, but for all slashes at its end except one, and the names from there. It may
+    /// be longer than `PATH_MAX`.
+    pub path: *const c_char,
+    /// The length of the path.
+    pub path_len: usize,
+    /// The last part of the path: the name in the directory that the entry was found in. Of a root, the path.
+    pub name: *const c_char,
+    /// How far it is below its root, which is at 0.
+    pub depth: usize,
+    /// The inode number, as in `struct ioq_list_ent`; of a directory that was entered, and of a root, the one that it has itself.
+    pub ino: u64,
+    /// With `IOQ_WALK_STAT`, what `statx(2)` filled in, or NULL if it failed. Before a directory was entered, as its own
+    /// directory has it: with a file system that is mounted when it is entered, it is another after that.
+    pub stat: *const statx,
+    /// A word of the program's for each directory, NULL at first: that of this one. NULL for what is none. The word is there from
+    /// the first to the last time that the directory is returned, or anything in it.
+    pub data: *mut *mut c_void,
+    /// The word of the directory that the entry is in. NULL for a root.
+    pub parent_data: *mut *mut c_void,
+    /// 0, or the `errno` of what failed. At the first visit: the stat. At the second, which a directory with an error has even
+    /// without `IOQ_WALK_POST`: it could not be opened, or not read to its end; or it was not entered because the walk is in
+    /// it already (`ELOOP`).
+    pub error: c_int,
+    /// A descriptor of the directory that the entry is in, for the `*at()` functions with `name`, to be left open: of exactly
+    /// that which was read, whatever has come of its path. `AT_FDCWD` for a root. -1 if it had to be closed, and was not found
+    /// again.
+    pub dirfd: c_int,
+    /// The type, `DT_REG` and the like of `<dirent.h>`; `DT_UNKNOWN` if the stat failed that would tell.
+    pub r#type: c_uchar,
+    /// Whether this is the second visit of a directory.
+    pub post: bool,
+}
+
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    const POINTER: usize = size_of::<*mut ()>();
+    assert!(size_of::<ioq_walk_flags>() == 4);
+    assert!(size_of::<ioq_walk_options>() == 7 * POINTER + 8 && offset_of!(ioq_walk_options, arg) == 6 * POINTER + 8);
+    assert!(offset_of!(ioq_walk_ent, ino) == 4 * POINTER && offset_of!(ioq_walk_ent, stat) == 4 * POINTER + 8);
+    assert!(offset_of!(ioq_walk_ent, error) == 7 * POINTER + 8 && offset_of!(ioq_walk_ent, dirfd) == 7 * POINTER + 12);
+    assert!(offset_of!(ioq_walk_ent, post) == 7 * POINTER + 17);
+};
+
+/// Begin a walk through directory trees.
+///
+/// # Parameters
+///
+/// - `roots`: the paths to begin at, with NULL at the end. They are copied.
+/// - `options`: what the walk is to be like, or NULL. Not used any more after this.
+///
+/// # Returns
+///
+/// The walk, to be closed with `ioq_walk_close()`, or NULL with `errno` set:
+///
+/// - `EINVAL`: `roots` is NULL, `size` is too small, or `flags` or `mask` have unknown bits; or `IOQ_BACKEND` is wrong, as for
+///   `ioq_create()`.
+/// - `E2BIG`: there are options set that this version of the library does not know.
+/// - `ENOMEM`: no memory.
+/// - with `IOQ_BACKEND=uring`, why there is no io_uring, as from `ioq_create()`.
+///
+/// Roots that are not there are entries with an error.
+///
+/// # Threads
+///
+/// A walk is used by one thread at a time. It has a queue of its own, for which holds what `ioq_create()` says of threads,
+/// signals and processes; after `fork()`, the child may only close it.
+///
+/// # Safety
+///
+/// `roots` must be NULL or point to strings up to a NULL, and `options` be NULL or point to as many readable bytes as its `size`
+/// says, with a `skip` that may be called with its `arg` as long as the walk is open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_walk_open(roots: *const *const c_char, options: *const ioq_walk_options) -> *mut Walk {
+    // SAFETY: as this function's contract says.
+    let walk = unsafe { Options::read(options).and_then(|options| Walk::new(copy(roots)?, options)) };
+    errno::or_null(walk.and_then(alloc::boxed))
+}
+
+/// Go on to the next entry. Waits until there is one.
+///
+/// What is in one directory comes in no order, unless `IOQ_WALK_SORT` is given, and in between comes what is in others, as
+/// soon as they were read. A directory comes before what is in it, if at all, and again after that, if at all.
+///
+/// Each name that is in a directory from when it is opened until it was read comes once, and what appears or vanishes
+/// meanwhile once or not at all. Only a file that is renamed meanwhile may come by both names or, if its directory was read
+/// already, by none. A directory that is renamed or moved is walked as before, with its old path. Nothing is entered through a
+/// symbolic link that was not asked for, whatever takes the place of a directory.
+///
+/// # Parameters
+///
+/// - `walk`: the walk.
+/// - `ent`: where to put the entry, which is there until the next call with this walk.
+///
+/// # Returns
+///
+/// - 1: there is an entry. It may be an error; the walk goes on after that.
+/// - 0: everything was returned.
+/// - -1 with `errno` set to `EINVAL`: `walk` or `ent` is NULL; or to `ENOMEM`: no memory. What was to be returned may be lost.
+///
+/// # Time
+///
+/// A directory that is slow, or hangs, holds up only what is in it: all others are returned first. With `IOQ_WALK_SORT`, it holds
+/// up all that comes after it.
+///
+/// # Safety
+///
+/// `walk` must be NULL or a walk that no other thread is using, and `ent` NULL or valid for writes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_walk_next(walk: *mut Walk, ent: *mut *const ioq_walk_ent) -> c_int {
+    // SAFETY: passed on to the caller.
+    unsafe { next(walk, ent, true) }
+}
+
+/// Go on to the next entry, if there is one: an `ioq_walk_next()` that does not wait.
+///
+/// # Returns
+///
+/// As `ioq_walk_next()`, and -1 with `errno` set to `EAGAIN`: there is nothing yet. Try again when the descriptor of `ioq_walk_fd()`
+/// is readable.
+///
+/// # Safety
+///
+/// As for `ioq_walk_next()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_walk_try_next(walk: *mut Walk, ent: *mut *const ioq_walk_ent) -> c_int {
+    // SAFETY: passed on to the caller.
+    unsafe { next(walk, ent, false) }
+}
+
+/// A descriptor for event loops: readable (`POLLIN`) while `ioq_walk_try_next()` has something to do.
+///
+/// It is the walk's; see `ioq_fd()`. There may be entries to return without it: wait for it after `EAGAIN` only.
+///
+/// # Returns
+///
+/// The descriptor, or -1 with `errno` set to `EINVAL` if `walk` is NULL, or as by `ioq_fd()`.
+///
+/// # Safety
+///
+/// `walk` must be NULL or a walk that no other thread is using.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_walk_fd(walk: *mut Walk) -> c_int {
+    // SAFETY: NULL or a walk that is this thread's alone, by this function's contract.
+    let fd = unsafe { walk.as_ref().ok_or(Errno(libc::EINVAL)).and_then(Walk::fd) };
+    errno::number_or_minus_one(fd)
+}
+
+/// Do not enter the directory that was returned last.
+///
+/// Its second visit comes right after that, with `IOQ_WALK_POST`. Ignored if `walk` is NULL, or what was returned last is not
+/// the first visit of a directory.
+///
+/// # Safety
+///
+/// `walk` must be NULL or a walk that no other thread is using.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_walk_prune(walk: *mut Walk) {
+    // SAFETY: NULL or a walk that is this thread's alone, by this function's contract.
+    if let Some(walk) = unsafe { walk.as_mut() } {
+        walk.prune();
+    }
+}
+
+/// End a walk, at any time. Ignored if `walk` is NULL.
+///
+/// Closes what it has open and frees what it has. Waits for requests that have begun and cannot be interrupted, as
+/// `ioq_destroy()` does.
+///
+/// # Returns
+///
+/// 0.
+///
+/// # Safety
+///
+/// `walk` must be NULL or a walk that no other thread is using, or will use.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_walk_close(walk: *mut Walk) -> c_int {
+    if let Some(walk) = NonNull::new(walk) {
+        // SAFETY: by this function's contract; it came from `ioq_walk_open()`.
+        drop(unsafe { alloc::unbox(walk) });
+    }
+    0
+}
+
+/// # Safety
+///
+/// As for `ioq_walk_next()`.
+unsafe fn next(walk: *mut Walk, ent: *mut *const ioq_walk_ent, wait: bool) -> c_int {
+    // SAFETY: by this function's contract.
+    let result = unsafe {
+        match (walk.as_mut(), ent.is_null()) {
+            (Some(walk), false) => walk.next(wait).map(|next| {
+                let next = next.map(ptr::from_ref);
+                ent.write(next.unwrap_or(ptr::null()));
+                c_int::from(next.is_some())
+            }),
+            _ => Err(Errno(libc::EINVAL)),
+        }
+    };
+    errno::number_or_minus_one(result)
+}
+
+/// Copies the roots, without the slashes at their ends, but for one.
+///
+/// # Safety
+///
+/// `roots` must be NULL or point to strings up to a NULL.
+unsafe fn copy(roots: *const *const c_char) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut copies = Vec::new();
+    if roots.is_null() {
+        return Err(Errno(libc::EINVAL));
+    }
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut root = roots;
+        while !(*root).is_null() {
+            let mut bytes = std::ffi::CStr::from_ptr(*root).to_bytes();
+            while bytes.ends_with(b"//") {
+                bytes = &bytes[..bytes.len() - 1];
+            }
+            let mut copy = Vec::new();
+            alloc::reserve(&mut copy, bytes.len())?;
+            copy.extend_from_slice(bytes);
+            alloc::push(&mut copies, copy)?;
+            root = root.add(1);
+        }
+    }
+    Ok(copies)
+}
+
+/// The program's function that says what to leave out.
+pub struct Skip {
+    function: Option<unsafe extern "C" fn(ent: *const ioq_walk_ent, arg: *mut c_void) -> bool>,
+    arg: *mut c_void,
+}
+
+impl Skip {
+    /// # Safety
+    ///
+    /// The function, if there is any, must be one that may be called with this argument as long as this is there.
+    pub unsafe fn new(options: &ioq_walk_options) -> Self {
+        Self { function: options.skip, arg: options.arg }
+    }
+
+    pub fn leaves_out(&self, ent: &ioq_walk_ent) -> bool {
+        // SAFETY: as `new` was told.
+        self.function.is_some_and(|function| unsafe { function(ent, self.arg) })
+    }
+}
