@@ -93,7 +93,8 @@ fn examples_in(page: &str) -> Vec<String> {
 }
 
 fn as_program(body: &str) -> String {
-    let headers = ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h", "errno.h", "fcntl.h", "stdio.h", "stdlib.h", "string.h"];
+    let headers =
+        ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h", "errno.h", "fcntl.h", "stdio.h", "stdlib.h", "string.h"];
     let includes = headers.map(|header| format!("#include <{header}>\n")).concat();
     format!("#define _POSIX_C_SOURCE 200809L\n{includes}\nint main(void)\n{{\n{body}}}\n")
 }

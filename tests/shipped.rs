@@ -50,8 +50,8 @@ fn static_library_defines_the_list() {
 
 #[test]
 fn headers_declare_the_list() {
-    let headers =
-        ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h"].map(|h| fs::read_to_string(PREFIX.join("include").join(h)).unwrap());
+    let headers = ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h"]
+        .map(|h| fs::read_to_string(PREFIX.join("include").join(h)).unwrap());
     assert_listed("The headers declare", headers.iter().flat_map(|text| functions(text)).collect());
 }
 

@@ -113,7 +113,7 @@ impl Walk {
             }
             return Ok(false);
         }
-        if !self.can_open([parent, None]) {
+        if !self.can_open(parent) {
             return Ok(false);
         }
         let (dfd, node) = (self.fd_of(parent), &self.nodes[id]);
@@ -275,9 +275,7 @@ impl Walk {
             return false;
         };
         let parent = self.nodes[id].parent;
-        if !matches!(e.0, libc::EMFILE | libc::ENFILE)
-            || !(self.descriptors.close_one(&mut self.nodes, [parent, None]) || !self.is_idle())
-        {
+        if !matches!(e.0, libc::EMFILE | libc::ENFILE) || !(self.close_one(parent) || !self.is_idle()) {
             return false;
         }
         self.descriptors.max = self.descriptors.count().clamp(2, self.descriptors.max);

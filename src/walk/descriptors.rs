@@ -60,7 +60,7 @@ impl Descriptors {
     }
 
     /// Closes the deepest directory that nothing needs, other than these. Returns whether there was one.
-    pub fn close_one(&mut self, nodes: &mut Nodes, but: [Option<Id>; 2]) -> bool {
+    fn close_one(&mut self, nodes: &mut Nodes, but: [Option<Id>; 2]) -> bool {
         let places = 0..self.open.len();
         let can_go = |place: &usize| nodes[self.open[*place]].pins == 0 && !but.contains(&Some(self.open[*place]));
         let deepest = places.filter(can_go).max_by_key(|&place| nodes[self.open[place]].depth);
@@ -72,10 +72,16 @@ impl Descriptors {
 }
 
 impl Walk {
-    /// Whether there is a descriptor to open something with. One may be taken from any directory but these.
-    pub(super) fn can_open(&mut self, but: [Option<Id>; 2]) -> bool {
-        let descriptors = &mut self.descriptors;
-        descriptors.count() < descriptors.max || descriptors.close_one(&mut self.nodes, but)
+    /// Whether there is a descriptor to open something with. One may be taken from any directory but this.
+    pub(super) fn can_open(&mut self, but: Option<Id>) -> bool {
+        self.descriptors.count() < self.descriptors.max || self.close_one(but)
+    }
+
+    /// Closes a directory that nothing needs, other than this. Returns whether there was one.
+    pub(super) fn close_one(&mut self, but: Option<Id>) -> bool {
+        // Its parent may be looked for by it.
+        let finished = self.finished.last().copied();
+        self.descriptors.close_one(&mut self.nodes, [but, finished])
     }
 
     /// Whether the directory that a finished one is in is open, or cannot be. If not, it is going to be.
@@ -100,7 +106,7 @@ impl Walk {
         let Some((child, fd)) = by else {
             return self.find_way(id);
         };
-        if !self.queue.is_full() && self.can_open([Some(child), Some(id)]) {
+        if !self.queue.is_full() && self.can_open(Some(child)) {
             alloc::reserve(&mut self.descriptors.way, 1)?;
             self.queue.open(fd, b"..", REOPEN, MASK, Task::Up(child))?;
             self.descriptors.way.push(id);
@@ -109,16 +115,9 @@ impl Walk {
         Ok(())
     }
 
-    /// Finds the nearest ancestor that is open, and begins at that.
+    /// Begins at the nearest ancestor that is open.
     fn find_way(&mut self, id: Id) -> Result<(), Errno> {
-        let mut next = Some(id);
-        while let Some(id) = next.filter(|&id| self.nodes[id].fd.is_none()) {
-            if let Err(e) = alloc::push(&mut self.descriptors.way, id) {
-                self.descriptors.way.clear();
-                return Err(e);
-            }
-            next = self.nodes[id].parent;
-        }
+        alloc::push(&mut self.descriptors.way, id)?;
         self.go_on().map(drop)
     }
 
@@ -128,8 +127,12 @@ impl Walk {
         let Some(&id) = self.descriptors.way.last().filter(|_| !self.descriptors.is_under_way) else {
             return Ok(false);
         };
-        let parent = self.nodes[id].parent;
-        if self.queue.is_full() || !self.can_open([parent, None]) {
+        let (mut id, mut parent) = (id, self.nodes[id].parent);
+        while let Some(closed) = parent.filter(|&parent| self.nodes[parent].fd.is_none()) {
+            alloc::push(&mut self.descriptors.way, closed)?;
+            (id, parent) = (closed, self.nodes[closed].parent);
+        }
+        if self.queue.is_full() || !self.can_open(parent) {
             return Ok(false);
         }
         let (dfd, node) = (self.fd_of(parent), &self.nodes[id]);
@@ -173,6 +176,8 @@ impl Walk {
                 self.descriptors.way.clear();
                 self.find_way(id)
             }
+            // Another may have to go for this.
+            Err(Errno(libc::EMFILE | libc::ENFILE)) if self.close_one(pinned) => Ok(()),
             Err(e) => {
                 self.give_up_way(e);
                 Ok(())
