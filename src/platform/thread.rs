@@ -19,6 +19,9 @@ pub trait Body: Sync {
 /// A thread that was started and not joined.
 pub struct Thread(pthread_t);
 
+// SAFETY: any thread may join another. What names one is a pointer in some C libraries.
+unsafe impl Send for Thread {}
+
 impl Thread {
     /// Starts a thread, with a stack of that size or a little more.
     ///
