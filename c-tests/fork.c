@@ -120,6 +120,7 @@ static void other_forks(void) {
         CHECK_EQ(waitpid(pid, &status, 0), pid);
         CHECK_EQ(status, 0);
 
+#ifdef __GLIBC__
 #if __GLIBC_PREREQ(2, 34)
         stir(20, 0);
         pid = _Fork();
@@ -129,6 +130,7 @@ static void other_forks(void) {
         }
         CHECK_EQ(waitpid(pid, &status, 0), pid);
         CHECK_EQ(status, 0);
+#endif
 #endif
     }
     ioq_destroy(ioq);

@@ -130,6 +130,7 @@ static void without_a_copy(void) {
         }
         CHECK_EQ(await_child(pid), 0);
 
+#ifdef __GLIBC__
 #if __GLIBC_PREREQ(2, 34)
         stir(i % 50 + 5, i % 5);
         pid = _Fork();
@@ -138,6 +139,7 @@ static void without_a_copy(void) {
             _exit(1);
         }
         CHECK_EQ(await_child(pid), 0);
+#endif
 #endif
     }
     finish();

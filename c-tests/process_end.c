@@ -121,8 +121,9 @@ int main(void) {
     for (size_t i = 0; i < COUNT(ways); ++i) {
         ends_with(ways[i], STATUS << 8);
     }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)first_thread_leaves; // their runtimes know of no first thread that is joined
+    // The runtimes of these know of no first thread that is joined; and in musl, one of a child that fork() made never is.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+    (void)first_thread_leaves;
 #else
     ends_with(first_thread_leaves, STATUS << 8);
 #endif
