@@ -102,11 +102,12 @@ $(BUILD)/ioq.map: exports.txt | $(BUILD)
 
 # A single object, in which nothing is global but what the headers declare. Rust's standard library is part of every
 # static library that is written in Rust, and two of its names in one program would not link. After the shared library,
-# because Cargo gives both the same name.
+# because Cargo gives both the same name. What nothing in it refers to any more need not be found: programs for musl that
+# are linked where there is no unwinder for it would not be.
 $(BUILD)/libioq.a: $(rust) exports.txt | $(BUILD)/$(so)
 	$(call cargo-lib,--features static)
 	$(call binutil,ld) -r --gc-sections --force-group-allocation $(functions:%=-u %) -o $(BUILD)/libioq.o $(compiled)
-	$(call binutil,objcopy) --keep-global-symbols=exports.txt $(BUILD)/libioq.o
+	$(call binutil,objcopy) --keep-global-symbols=exports.txt --wildcard --strip-unneeded-symbol='_Unwind_*' $(BUILD)/libioq.o
 	rm -f $@
 	$(call binutil,ar) rcs $@ $(BUILD)/libioq.o
 
