@@ -3,6 +3,7 @@
 # make test                 the tests that take some minutes each, after installing the tools that this machine lacks
 # make install, uninstall   with PREFIX, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, DESTDIR; INSTALL_PROGRAM='install -s' strips
 # make CARGO_BUILD_TARGET=s390x-unknown-linux-gnu CC=s390x-linux-gnu-gcc, with any of these: for another machine
+# make dist                 the source with the crates that it needs, to be built without a network
 # make bench                the benchmarks; IOQ_OTHER='FLAGS' compares them with another implementation
 # make headers              write include/ anew from the Rust source
 # make abi                  write the description of the ABI anew, which check-abi compares with the headers
@@ -29,6 +30,7 @@
 # make check-old-kernels    the C tests on older kernels, in virtual machines
 # make check-du             ioq-du against du
 # make check-examples       the other examples against programs of the system
+# make check-packages       the Debian packages, built and installed in fresh systems
 # make check-abi            whether programs that were built before still find the ABI that they were built for
 
 CARGO ?= cargo
@@ -147,7 +149,7 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 # tests/all.sh runs each of these targets with make, and adds up their counts.
 quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-faults \
 	check-ubsan check-tsan check-refusal check-valgrind check-abi
-long := check-mutations check-shuttle-anew check-old-kernels check-parking-lot check-soak check-fuzz
+long := check-mutations check-shuttle-anew check-old-kernels check-packages check-parking-lot check-soak check-fuzz
 
 .PHONY: test check-all $(quick) $(long)
 test: all
@@ -235,6 +237,10 @@ check-abi: $(BUILD)/ioq.map
 check-examples: $(examples)
 	tests/examples.sh $(BUILD)
 
+check-packages: dist
+	tests/setup.sh debootstrap
+	tests/packages.sh $(dist)
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
@@ -293,6 +299,11 @@ install: all
 	$(INSTALL_DATA) $(BUILD)/man/ioq-du.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL_DATA) $(patsubst %,$(BUILD)/man/%.3,$(functions)) $(DESTDIR)$(MANDIR)/man3
 	$(INSTALL_DATA) $(BUILD)/man/ioq.7 $(DESTDIR)$(MANDIR)/man7
+
+.PHONY: dist
+dist := $(BUILD)/libioq-$(version).tar.xz
+dist: | $(BUILD)
+	packaging/dist.sh $(dist)
 
 # Directories go too once they are empty, but not the top ones of /usr and /usr/local: those are the system's.
 system := $(foreach p,/usr /usr/local,$(addprefix $p/,bin lib include share share/man))
