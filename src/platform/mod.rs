@@ -9,6 +9,7 @@
 //! - `prefetch`: cache lines ahead of their use
 //! - `processors`: how many
 //! - `sync`: atomics and locks, or those of the model checkers
+//! - `table`: hash tables
 //! - `thread`: starting threads
 
 pub mod alloc;
@@ -22,5 +23,6 @@ pub mod errno;
 pub mod prefetch;
 pub mod processors;
 pub mod sync;
+pub mod table;
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 pub mod thread;

@@ -6,13 +6,13 @@
 
 use crate::entry::ioq_ent;
 use crate::platform::sync::CoarseInstant;
-use std::collections::HashMap;
+use crate::platform::table::Table;
 use std::ptr::NonNull;
 use std::time::Duration;
 
 /// When each entry's request was accepted.
 #[derive(Default)]
-pub struct Ages(HashMap<usize, CoarseInstant>);
+pub struct Ages(Table<usize, CoarseInstant>);
 
 impl Ages {
     /// A request was accepted. Without memory, its age is not known.

@@ -42,6 +42,7 @@ mod queue;
 
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
+use crate::platform::table::Table;
 use abi::ioq_walk_ent;
 use ahead::{Ready, Task};
 use descriptors::Descriptors;
@@ -50,7 +51,6 @@ use nodes::{Id, Identity, Node, Nodes};
 use options::Options;
 use path::Path;
 use queue::{List, Queue};
-use std::collections::HashMap;
 use std::mem;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -64,7 +64,7 @@ pub struct Walk {
     nodes: Nodes,
     descriptors: Descriptors,
     /// How many nodes were entered as what. Mostly a look here tells that a directory is none of its own ancestors.
-    entered: HashMap<Identity, usize>,
+    entered: Table<Identity, usize>,
     /// What is to be asked for, the newest last. There is room for two for each node.
     pending: Vec<Task>,
     /// What can be returned, the newest last. There is room for as many as are in flight.
@@ -115,7 +115,7 @@ impl Walk {
             options,
             roots,
             nodes: Nodes::default(),
-            entered: HashMap::new(),
+            entered: Table::default(),
             pending: Vec::new(),
             ready,
             frames: Vec::new(),

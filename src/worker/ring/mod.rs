@@ -35,13 +35,13 @@ use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
 use crate::platform::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence, sleep};
+use crate::platform::table::Table;
 use crate::queue::shared::Shared;
 use crate::queue::span::Span;
 use crate::scheduler::{STALL_AFTER, Work};
 use io_uring::opcode;
 use io_uring::types::CancelBuilder;
 use limit::Limit;
-use std::collections::HashMap;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 use uring::Uring;
@@ -207,7 +207,7 @@ struct Ring {
     /// How many submissions were not completed yet, those not sent included.
     in_flight: usize,
     /// The stats of lists that are in flight: by their user data, the words of the spans of their requests.
-    parts: HashMap<u64, usize>,
+    parts: Table<u64, usize>,
     /// How many requests went through the ring since one was run by a plain call.
     unprobed: usize,
     broken: bool,
@@ -218,7 +218,7 @@ impl Ring {
         let bound = u32::try_from(bound).unwrap_or(u32::MAX);
         let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound, descriptors)?;
         let bound = uring.entries().saturating_sub(BESIDE).min(bound as usize).max(1);
-        let mut parts = HashMap::new();
+        let mut parts = Table::default();
         parts.try_reserve(bound).map_err(|_| alloc::NO_MEMORY)?;
         Ok(Self {
             uring,
