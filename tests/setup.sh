@@ -4,12 +4,14 @@
 # On Debian, every tool that is not part of Rust comes in a package of its own name, with few exceptions. Where nothing
 # can be installed, this says what is missing and goes on: the tests that need it tell.
 
-set -- pkg-config cmake mandoc g++ clang mold rustfmt cargo-clippy "$@"
+set -- pkg-config cmake mandoc g++ clang mold libuv glib-2.0 rustfmt cargo-clippy "$@"
 
 packages= components= crates=
 for tool; do
-	"$tool" --version >/dev/null 2>&1 && continue
+	"$tool" --version >/dev/null 2>&1 || pkg-config --exists "$tool" 2>/dev/null && continue
 	case $tool in
+	libuv) packages="$packages libuv1-dev" ;;
+	glib-2.0) packages="$packages libglib2.0-dev" ;;
 	abidiff) packages="$packages abigail-tools" ;;
 	mandoc) command -v mandoc >/dev/null || packages="$packages mandoc" ;;
 	busybox) command -v busybox >/dev/null || packages="$packages busybox-static" ;;

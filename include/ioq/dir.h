@@ -70,8 +70,8 @@ struct bfs_dirent {
     /** The type of the file; BFS_UNKNOWN on some file systems. */
     enum bfs_type type;
     /**
-     * The name of the file, of at most 255 bytes, without the directory. It is the directory's, and valid until the
-     * next call with that directory other than bfs_dirfd().
+     * The name of the file, without the directory. It may be longer than NAME_MAX, which some file systems do not keep
+     * to. It is the directory's, and valid until the next call with that directory other than bfs_dirfd().
      */
     const char *name;
 };

@@ -63,8 +63,8 @@ pub enum bfs_dir_flags {
 pub struct bfs_dirent {
     /// The type of the file; `BFS_UNKNOWN` on some file systems.
     pub r#type: bfs_type,
-    /// The name of the file, of at most 255 bytes, without the directory. It is the directory's, and valid until the
-    /// next call with that directory other than `bfs_dirfd()`.
+    /// The name of the file, without the directory. It may be longer than `NAME_MAX`, which some file systems do not keep
+    /// to. It is the directory's, and valid until the next call with that directory other than `bfs_dirfd()`.
     pub name: *const c_char,
 }
 
