@@ -266,8 +266,7 @@ static void check_wait(const struct ring *ring, unsigned int flags, const struct
 }
 
 static void check_submission(const struct ring *ring, const struct io_uring_sqe *sqe) {
-    if (sqe->opcode != IORING_OP_STATX && sqe->opcode != IORING_OP_OPENAT && sqe->opcode != IORING_OP_OPENAT2
-        && !is_cancel(sqe)) {
+    if (version_of(sqe->opcode) == 0 && !is_cancel(sqe)) {
         VIOLATED("ring %u: operation %u is submitted", ring->number, sqe->opcode);
     }
     if (cancels_all(sqe) && ring->cancelled) {
@@ -295,6 +294,8 @@ static void check_submission(const struct ring *ring, const struct io_uring_sqe 
 static int refusal_of(const struct ring *ring, const struct io_uring_sqe *sqe, unsigned int number) {
     if (is_cancel(sqe)) {
         return cancels_all(sqe) && script.version < 0x0513 ? EINVAL : 0;
+    } else if (version_of(sqe->opcode) > script.version) {
+        return EINVAL;
     }
     int refusal = rule(KERNEL_REFUSES, ring, number, sqe->opcode, 0);
     return refusal || !is_request(sqe) ? refusal : rule(KERNEL_ANSWERS, ring, number, sqe->opcode, 0);

@@ -2,8 +2,8 @@
 //
 // A program that is linked with kernel.c defines syscall() and close() itself, and libioq calls those. What is about an
 // io_uring never reaches the real kernel: a ring is a memory file, laid out as io_uring_params tells, and
-// io_uring_enter() takes the submissions out of it and runs them with statx(), openat() and openat2(). Everything else goes
-// to the real kernel.
+// io_uring_enter() takes the submissions out of it and runs them with statx(), openat(), unlinkat() and the like. Everything
+// else goes to the real kernel.
 //
 // How to script it: fill a struct kernel_script, in which 0 always means "as a good kernel does", and give it to
 // kernel_start() before the queue is created. After the queue was destroyed, kernel_stop() returns what was seen.
@@ -30,7 +30,7 @@
 // - setup flags that are not known here; a ring that is made or entered by another thread than the driver, or entered while
 //   it is disabled, while its descriptor is open although it was registered or there is to be none, or by the number of a
 //   standard stream;
-// - operations other than statx, openat, openat2 and cancelling; a ring that is asked twice to cancel all there is;
+// - operations that are not known here; a ring that is asked twice to cancel all there is;
 // - a wait for a completion that nothing can bring, or without a limit; a ring that goes while requests are in flight;
 // - a descriptor closed a second time, or one that is somebody else's by now.
 
@@ -78,6 +78,9 @@ enum kernel_loss { KERNEL_KEEPS, KERNEL_FREES, KERNEL_REPLACES };
 #define KERNEL_OPENAT KERNEL_OP(IORING_OP_OPENAT)
 #define KERNEL_OPENAT2 KERNEL_OP(IORING_OP_OPENAT2)
 #define KERNEL_STATX KERNEL_OP(IORING_OP_STATX)
+// All that change names.
+#define KERNEL_CHANGES (KERNEL_OP(IORING_OP_UNLINKAT) | KERNEL_OP(IORING_OP_RENAMEAT) | KERNEL_OP(IORING_OP_MKDIRAT) \
+    | KERNEL_OP(IORING_OP_LINKAT) | KERNEL_OP(IORING_OP_SYMLINKAT))
 
 struct kernel_rule {
     enum kernel_event event;

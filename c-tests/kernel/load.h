@@ -45,7 +45,8 @@ struct load_request {
     const struct ioq_ent *handle;
     bool cancelled;
     int result; // expected
-    char *path;
+    char *path, *newpath;
+    bool is_first; // what there is by a path before it is changed
     unsigned int flags;
     int fd;
     struct bfs_dir *dir;
@@ -71,6 +72,7 @@ struct load_run {
 // The operations that it is made of. Those that only workers do are like closes.
 static const enum ioq_op load_ops[] = {
     IOQ_NOP, IOQ_CLOSE, IOQ_OPENDIR, IOQ_CLOSEDIR, IOQ_STAT, IOQ_STATX, IOQ_OPENAT, IOQ_LIST,
+    IOQ_UNLINK, IOQ_RENAME, IOQ_MKDIR, IOQ_LINK, IOQ_SYMLINK,
 };
 
 static char load_root[PATH_MAX];
@@ -92,6 +94,7 @@ static inline void load_make_files(void) {
     CHECK_EQ(symlinkat("nowhere", load_fd, "dir/dangling"), 0);
     CHECK_EQ(symlinkat("loop", load_fd, "dir/loop"), 0);
     CHECK_EQ(symlinkat(".", load_fd, "dir/to-dir"), 0);
+    CHECK_EQ(mkdirat(load_fd, "changes", 0755), 0);
     CHECK_EQ(mkdirat(load_fd, "wide", 0755), 0);
     for (int i = 0; i < LOAD_WIDE; ++i) {
         char name[32];
@@ -177,6 +180,62 @@ static inline void load_submit_list(struct load_run *run, struct load_request *r
     CHECK_EQ(ioq_list(run->ioq, load_fd, req->path, req->flags, STATX_INO, &req->list, req), 0);
 }
 
+static inline bool load_exists(const char *path) {
+    return faccessat(load_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static inline bool load_changes(const struct load_request *req) {
+    return req->op >= IOQ_UNLINK && req->op <= IOQ_SYMLINK;
+}
+
+// Each has two paths of its own. By the first there is a file or not, by the second nothing.
+static inline void load_submit_change(struct load_run *run, struct load_request *req) {
+    char path[32];
+    snprintf(path, sizeof(path), "changes/%zu", run->used);
+    CHECK(req->path = strdup(path));
+    snprintf(path, sizeof(path), "changes/%zu-new", run->used);
+    CHECK(req->newpath = strdup(path));
+    ++run->named;
+    bool creates = req->op == IOQ_MKDIR || req->op == IOQ_SYMLINK;
+    req->is_first = load_pick(run, 4) ? !creates : creates;
+    if (req->is_first) {
+        make_file(load_fd, req->path, 0);
+    }
+    req->result = creates == req->is_first ? creates ? -EEXIST : -ENOENT : 0;
+    int ret = -1;
+    switch (req->op) {
+    case IOQ_UNLINK:
+        ret = ioq_unlink(run->ioq, load_fd, req->path, 0, req);
+        break;
+    case IOQ_RENAME:
+        ret = ioq_rename(run->ioq, load_fd, req->path, load_fd, req->newpath, 0, req);
+        break;
+    case IOQ_MKDIR:
+        ret = ioq_mkdir(run->ioq, load_fd, req->path, 0755, req);
+        break;
+    case IOQ_LINK:
+        ret = ioq_link(run->ioq, load_fd, req->path, load_fd, req->newpath, 0, req);
+        break;
+    case IOQ_SYMLINK:
+        ret = ioq_symlink(run->ioq, req->newpath, load_fd, req->path, req);
+        break;
+    default:
+        CHECK(!"one of these");
+    }
+    CHECK_EQ(ret, 0);
+}
+
+// What succeeded was done, and what did not was not, if this kernel was only interrupted before.
+static inline void load_check_change(const struct load_request *req, int result) {
+    bool first = req->is_first, second = false;
+    if (result == 0) {
+        first = req->op != IOQ_UNLINK && req->op != IOQ_RENAME;
+        second = req->op == IOQ_RENAME || req->op == IOQ_LINK;
+    }
+    CHECK_EQ(load_exists(req->path), first);
+    CHECK_EQ(load_exists(req->newpath), second);
+}
+
 static inline void load_submit(struct load_run *run) {
     struct load_request *req = &run->requests[run->used++];
     req->op = load_ops[load_pick(run, COUNT(load_ops))];
@@ -214,6 +273,13 @@ static inline void load_submit(struct load_run *run) {
         break;
     case IOQ_LIST:
         load_submit_list(run, req);
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+        load_submit_change(run, req);
         break;
     default:
         CHECK(!"one of these");
@@ -262,11 +328,17 @@ static inline void load_release(struct load_request *req) {
         free(req->path);
         req->path = NULL;
     }
+    if (req->newpath) {
+        CHECK(!kernel_uses(req->newpath));
+        memset(req->newpath, '/', strlen(req->newpath));
+        free(req->newpath);
+        req->newpath = NULL;
+    }
 }
 
-// A file that may be new is not opened again by who was interrupted.
+// A change is not made again by who was interrupted, and a file that may be new not opened again.
 static inline bool load_is_interrupted(const struct load_request *req, int result) {
-    return req->op == IOQ_OPENAT && req->how.flags & O_CREAT && result == -EINTR;
+    return (load_changes(req) || (req->op == IOQ_OPENAT && req->how.flags & O_CREAT)) && result == -EINTR;
 }
 
 static inline void load_check_openat(const struct load_request *req, const struct ioq_ent *ent, int fd) {
@@ -304,6 +376,9 @@ static inline bool load_pop(struct load_run *run, bool block) {
     struct ioq_ent popped = *ent;
     int result = ent->result;
     ioq_free(run->ioq, ent);
+    if (load_changes(req)) {
+        load_check_change(req, result);
+    }
     load_release(req);
 
     if (req->op == IOQ_OPENAT && result >= 0) {

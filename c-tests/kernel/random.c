@@ -52,7 +52,7 @@ static struct kernel_rule call_rule(const struct kernel_script *script) {
 // A rule about submissions.
 static struct kernel_rule request_rule(void) {
     static const int refusals[] = {EOPNOTSUPP, EACCES, EINVAL, ENOSYS, EPERM, ECANCELED, EINTR};
-    static const uint64_t ops[] = {0, KERNEL_OPENAT, KERNEL_OPENAT2, KERNEL_STATX};
+    static const uint64_t ops[] = {0, KERNEL_OPENAT, KERNEL_OPENAT2, KERNEL_STATX, KERNEL_CHANGES};
     struct kernel_rule rule = {.from = below(60), .count = below(2) ? 0 : 1 + below(50), .every = below(5),
         .value = one_of(refusals, COUNT(refusals)), .ops = ops[below(COUNT(ops))]};
     switch (below(4)) {

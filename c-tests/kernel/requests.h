@@ -25,6 +25,25 @@ static bool cancels_all(const struct io_uring_sqe *sqe) {
     return is_cancel(sqe) && sqe->cancel_flags & IORING_ASYNC_CANCEL_ANY;
 }
 
+// The Linux version that came with an operation, or 0 if libioq has no business with it.
+static unsigned int version_of(unsigned int opcode) {
+    switch (opcode) {
+    case IORING_OP_OPENAT:
+    case IORING_OP_OPENAT2:
+    case IORING_OP_STATX:
+        return 0x0506;
+    case IORING_OP_UNLINKAT:
+    case IORING_OP_RENAMEAT:
+        return 0x050b;
+    case IORING_OP_MKDIRAT:
+    case IORING_OP_LINKAT:
+    case IORING_OP_SYMLINKAT:
+        return 0x050f;
+    default:
+        return 0;
+    }
+}
+
 static bool is_held(const struct ring *ring, const struct request *request) {
     return request->due > ring->calls || (request->hangs && !released);
 }
@@ -45,7 +64,7 @@ static int interrupt(struct ring *ring, const struct io_uring_sqe *sqe) {
 }
 
 static int execute(struct ring *ring, const struct io_uring_sqe *sqe) {
-    const char *path = (const char *)(uintptr_t)sqe->addr;
+    const char *path = (const char *)(uintptr_t)sqe->addr, *newpath = (const char *)(uintptr_t)sqe->addr2;
     switch (sqe->opcode) {
     case IORING_OP_OPENAT:
         return negated(openat(sqe->fd, path, (int)sqe->open_flags, sqe->len));
@@ -55,6 +74,18 @@ static int execute(struct ring *ring, const struct io_uring_sqe *sqe) {
     }
     case IORING_OP_STATX:
         return negated(statx(sqe->fd, path, (int)sqe->statx_flags, sqe->len, (struct statx *)(uintptr_t)sqe->off));
+    case IORING_OP_UNLINKAT:
+        return negated(unlinkat(sqe->fd, path, (int)sqe->unlink_flags));
+    case IORING_OP_RENAMEAT: {
+        const long args[6] = {sqe->fd, (long)path, (int)sqe->len, (long)newpath, sqe->rename_flags};
+        return negated(real_syscall(SYS_renameat2, args));
+    }
+    case IORING_OP_MKDIRAT:
+        return negated(mkdirat(sqe->fd, path, (mode_t)sqe->len));
+    case IORING_OP_LINKAT:
+        return negated(linkat(sqe->fd, path, (int)sqe->len, newpath, (int)sqe->hardlink_flags));
+    case IORING_OP_SYMLINKAT:
+        return negated(symlinkat(path, sqe->fd, newpath));
     default:
         return interrupt(ring, sqe);
     }
