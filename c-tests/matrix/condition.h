@@ -23,6 +23,8 @@ struct setting {
     // Whether the environment chooses the backend; else the program does, whatever the environment says.
     bool by_environment;
     enum ioq_backend backend;
+    // Whether the kernel may say of anything that it was interrupted.
+    bool interrupts;
 };
 
 // How a life went.

@@ -56,7 +56,7 @@ static void *pointer_of(const struct life *life, const struct request *req) {
 // Submits one, if the queue takes it as the model says. Returns whether it did.
 static bool submit(struct life *life, struct request *req) {
     errno = 0;
-    int ret = issue(life->ioq, req, pointer_of(life, req));
+    int ret = issue(life->ioq, life->world, req, pointer_of(life, req));
     if (ret == 0) {
         CHECK(life->cancelled != SURELY && capacity(life) > 0);
         req->state = SUBMITTED;
@@ -64,7 +64,7 @@ static bool submit(struct life *life, struct request *req) {
         ++life->used;
         ++life->accepted;
         life->outcome.nops += req->op == IOQ_NOP;
-        life->outcome.for_ring += is_for_ring(req);
+        life->outcome.for_ring += is_for_ring(life->world, req);
     } else {
         CHECK_EQ(ret, -1);
         CHECK((errno == EINTR && life->cancelled != NOT) ||

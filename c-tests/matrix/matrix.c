@@ -20,6 +20,7 @@ static struct setting setting;
 enum { LIVES_ON_A_TREE = 8 };
 static uint64_t seed, tree_seed;
 static struct tree tree;
+static struct places places;
 
 // Weights of which some are 0, some large, and the first is not 0.
 static void choose_weights(struct random *random, size_t *weights, size_t count) {
@@ -125,7 +126,8 @@ static void end_life(struct life *life) {
         if (req->state == SUBMITTED) {
             bury(world, req);
         }
-        CHECK(req->op != IOQ_STAT || is_filled(&req->buf));
+        CHECK(is_quiet(req));
+        free(req->memory);
     }
     while (world->nopen > 0) {
         struct open_dir *open = &world->open[--world->nopen];
@@ -144,7 +146,8 @@ static void end_life(struct life *life) {
 static void live(void) {
     static struct model model;
     make_model(&model, &tree, seed);
-    struct world world = {.random = random_stream(seed, 2), .model = &model};
+    struct world world = {.random = random_stream(seed, 2), .model = &model, .places = &places,
+        .interrupts = setting.interrupts};
     struct life life = make_life(&world);
     size_t steps = 20 + below(&life.random, life.total), end = one_in(&life.random, 2) ? below(&life.random, steps) : steps;
     for (size_t step = 0; step < steps && life.used + 2 <= life.total; ++step) {
@@ -207,6 +210,7 @@ int main(int argc, char *argv[]) {
     setting.threads = number(argv[2]);
     setting.depth = number(argv[3]);
     set_up();
+    make_places(&places);
     for (int i = 4; i < argc; ++i) {
         seed = number(argv[i]);
         test_part = argv[i];
@@ -216,6 +220,7 @@ int main(int argc, char *argv[]) {
         int status = in_child(child);
         if (status != 0) {
             remove_tree(&tree);
+            remove_places(&places);
             if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
                 return 77;
             }
@@ -224,5 +229,6 @@ int main(int argc, char *argv[]) {
         }
     }
     remove_tree(&tree);
+    remove_places(&places);
     return 0;
 }

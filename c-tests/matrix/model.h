@@ -38,6 +38,8 @@ struct target {
     // Others may use it: its size and its times may change.
     bool shared;
     struct answer answers[STAT_FLAGS];
+    // The length of its attribute, or the negated errno; of a link itself the second.
+    int attribute[2];
     struct listing listing;
 };
 
@@ -335,6 +337,22 @@ static void add_target(struct model *model) {
     target->shared |= target->path && strstr(target->path, "..");
 }
 
+// What getxattr(2) and lgetxattr(2) say, which know no directory but the working directory.
+static int attribute_of(const struct model *model, const struct target *target, bool nofollow) {
+    bool is_elsewhere = *target->path != '/' && target->dfd != AT_FDCWD;
+    if (!*target->path) {
+        return -ENOENT;
+    } else if (strlen(target->path) >= PATH_MAX) {
+        return -ENAMETOOLONG;
+    } else if (is_elsewhere && fchdir(target->dfd) != 0) {
+        return -errno;
+    }
+    ssize_t len = (nofollow ? lgetxattr : getxattr)(target->path, ATTRIBUTE, NULL, 0);
+    int result = len < 0 ? -errno : (int)len;
+    CHECK_EQ(fchdir(model->tree->fd), 0);
+    return result;
+}
+
 static void make_model(struct model *model, struct tree *tree, uint64_t seed) {
     *model = (struct model){.random = random_stream(seed, 1), .tree = tree};
     struct statvfs vfs;
@@ -343,6 +361,13 @@ static void make_model(struct model *model, struct tree *tree, uint64_t seed) {
     make_bases(model);
     for (size_t count = between(&model->random, 1, MAX_TARGETS); count > 0; --count) {
         add_target(model);
+    }
+    // Before there is a queue, whose requests the working directory is for as well.
+    for (size_t i = 0; i < model->ntargets; ++i) {
+        struct target *target = &model->targets[i];
+        for (size_t j = 0; target->path && j < COUNT(target->attribute); ++j) {
+            target->attribute[j] = attribute_of(model, target, j > 0);
+        }
     }
 }
 

@@ -3,10 +3,13 @@
 #ifndef MATRIX_REQUEST_H
 #define MATRIX_REQUEST_H
 
+#include "change.h"
 #include "condition.h"
 #include "model.h"
 
+#include <linux/openat2.h>
 #include <poll.h>
+#include <stdatomic.h>
 
 enum {
     // What is to be closed has a number from FIRST_FD on, which nobody else is given, until it is known to be closed. Other
@@ -16,6 +19,8 @@ enum {
     MAX_CLOSING = 100,
     OTHER_FD = 400,
     MAX_DIRS_OPEN = 60,
+    // How many operations there are.
+    OPS = IOQ_UTIMENS + 1,
 };
 
 struct request {
@@ -29,6 +34,8 @@ struct request {
     char *path;
     // The descriptor of a close; what a directory takes over; else NO_FD. It may be anything, or nothing.
     int fd;
+    // What is asked of access.
+    int mode;
     // The other end of the pipe that is closed, or -1.
     int watch;
     // The other close of the same descriptor.
@@ -38,6 +45,17 @@ struct request {
     // Why the directory cannot be read, although it was opened.
     int read_error;
     struct bfs_stat buf;
+    // What else is filled in, or NULL, of `size` bytes: a struct statx, what a link contains, or an attribute.
+    unsigned char *memory;
+    size_t size;
+    struct ioq_list *list;
+    // How to open a file, and which it is.
+    struct open_how how;
+    dev_t dev;
+    ino_t ino;
+    // How often its function was called.
+    atomic_int calls;
+    struct change change;
     // Its entry, before it is popped.
     const struct ioq_ent *handle;
     bool cancelled;
@@ -58,8 +76,11 @@ struct world {
     struct random random;
     struct model *model;
     // How often to choose each operation.
-    size_t weights[IOQ_STAT + 1];
-    // Open directories that no request is about, and how many directories there are in all.
+    size_t weights[OPS];
+    // Where files are changed, and whether that may be interrupted.
+    const struct places *places;
+    bool interrupts;
+    // Open directories that no request is about, and how many there are in all, with those that requests may be opening.
     struct open_dir open[MAX_DIRS_OPEN];
     size_t nopen, ndirs;
     // Which descriptors wait to be closed.
@@ -73,6 +94,29 @@ static void *filled(void *memory, size_t size) {
 static bool is_filled(const struct bfs_stat *buf) {
     struct bfs_stat untouched;
     return memcmp(buf, filled(&untouched, sizeof(untouched)), sizeof(*buf)) == 0;
+}
+
+static bool is_quiet(const struct request *req) {
+    bool quiet = (req->op != IOQ_STAT || is_filled(&req->buf)) && !req->list;
+    for (size_t i = 0; req->memory && i < req->size; ++i) {
+        quiet = quiet && req->memory[i] == 0xA5;
+    }
+    return quiet;
+}
+
+static void give_memory(struct request *req, size_t size) {
+    CHECK(req->memory = malloc(size + 1));
+    req->size = size;
+    filled(req->memory, size);
+}
+
+static bool is_change(enum ioq_op op) {
+    return op >= IOQ_UNLINK;
+}
+
+// Whether the response may be a descriptor.
+static bool opens(enum ioq_op op) {
+    return op == IOQ_OPENDIR || op == IOQ_LIST || op == IOQ_OPENAT;
 }
 
 static bool is_open(int fd) {
@@ -103,6 +147,104 @@ static void choose_stat(struct world *world, struct request *req) {
     copy_path(req);
     req->flags = (unsigned int)below(&world->random, STAT_FLAGS);
     req->result = -answer(world->model, req->target, req->flags)->error;
+}
+
+// Whether to follow a link, as the bits of `flags` that a stat has say.
+static int at_flags_of(const struct request *req) {
+    return AT_NO_AUTOMOUNT | (req->flags & BFS_STAT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0)
+        | (req->flags & BFS_STAT_NOSYNC ? AT_STATX_DONT_SYNC : 0);
+}
+
+// Where the answer is dropped, nothing is asked for: so the scripted kernel knows that any memory will do for it.
+static unsigned int mask_of(const struct request *req) {
+    return req->memory ? (unsigned int)bfs_statx_mask() : 0;
+}
+
+static void choose_statx(struct world *world, struct request *req) {
+    choose_stat(world, req);
+    req->flags &= ~(unsigned int)BFS_STAT_TRYFOLLOW;
+    req->result = -answer(world->model, req->target, req->flags)->error;
+    if (!one_in(&world->random, 8)) {
+        give_memory(req, sizeof(struct statx));
+    }
+}
+
+static void choose_named_target(struct world *world, struct request *req) {
+    do {
+        req->target = some_target(world);
+    } while (!req->target->path);
+    copy_path(req);
+}
+
+static void choose_list(struct world *world, struct request *req) {
+    static const unsigned int flags[] = {0, IOQ_LIST_STAT, IOQ_LIST_SORT_NAME, IOQ_LIST_STAT | IOQ_LIST_SORT_NAME};
+    choose_named_target(world, req);
+    req->flags = flags[below(&world->random, COUNT(flags))] | (one_in(&world->random, 4) ? IOQ_LIST_FD : 0);
+    req->result = -list(req->target)->error;
+    ++world->ndirs;
+}
+
+// Opens nothing for good that could be waited for, and no terminal.
+static void choose_openat(struct world *world, struct request *req) {
+    static const int flags[] = {O_RDONLY, O_RDONLY | O_DIRECTORY, O_RDONLY | O_NOFOLLOW, O_PATH, O_PATH | O_NOFOLLOW};
+    choose_named_target(world, req);
+    int chosen = flags[below(&world->random, COUNT(flags))];
+    chosen |= chosen & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    req->how = (struct open_how){.flags = (unsigned int)chosen};
+    int fd = (int)syscall(SYS_openat2, req->target->dfd, req->path, &req->how, sizeof(req->how));
+    req->result = fd < 0 ? -errno : 0;
+    if (fd >= 0) {
+        struct stat sb;
+        CHECK_EQ(fstat(fd, &sb), 0);
+        CHECK_EQ(close(fd), 0);
+        req->dev = sb.st_dev;
+        req->ino = sb.st_ino;
+    }
+    if (one_in(&world->random, 2)) {
+        give_memory(req, sizeof(struct statx));
+    }
+    ++world->ndirs;
+}
+
+static void choose_readlink(struct world *world, struct request *req) {
+    static const size_t sizes[] = {0, 1, 6, PATH_MAX, PATH_MAX};
+    char target[PATH_MAX];
+    choose_named_target(world, req);
+    give_memory(req, sizes[below(&world->random, COUNT(sizes))]);
+    ssize_t len = readlinkat(req->target->dfd, req->path, target, req->size);
+    req->result = len < 0 ? -errno : (int)len;
+}
+
+static void choose_getxattr(struct world *world, struct request *req) {
+    static const size_t sizes[] = {0, 1, sizeof(VALUE) - 1, 100};
+    choose_named_target(world, req);
+    req->flags = one_in(&world->random, 2) ? AT_SYMLINK_NOFOLLOW : 0;
+    give_memory(req, sizes[below(&world->random, COUNT(sizes))]);
+    req->result = req->target->attribute[req->flags != 0];
+    if (req->size > 0 && req->result > (int)req->size) {
+        req->result = -ERANGE;
+    }
+}
+
+static void choose_access(struct world *world, struct request *req) {
+    static const int flags[] = {0, AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EACCESS | AT_SYMLINK_NOFOLLOW};
+    choose_named_target(world, req);
+    req->flags = (unsigned int)flags[below(&world->random, COUNT(flags))];
+    req->mode = (int)below(&world->random, 9);
+    int ret = faccessat(req->target->dfd, req->path, req->mode, (int)req->flags);
+    req->result = ret == 0 ? 0 : -errno;
+}
+
+// A function of the program's. What it returns is the result, whatever that looks like.
+static int called(void *argument) {
+    struct request *req = argument;
+    ++req->calls;
+    return req->result;
+}
+
+static void choose_call(struct world *world, struct request *req) {
+    static const int results[] = {0, 1, INT_MAX, INT_MIN, -EPERM, -EAGAIN};
+    req->result = results[below(&world->random, COUNT(results))];
 }
 
 // A second close of what `req` closes.
@@ -185,7 +327,7 @@ static void choose_closedir(struct world *world, struct request *req) {
 
 static enum ioq_op choose_op(struct world *world) {
     size_t sum = 0;
-    for (size_t i = 0; i <= IOQ_STAT; ++i) {
+    for (size_t i = 0; i < OPS; ++i) {
         sum += world->weights[i];
     }
     size_t pick = below(&world->random, sum);
@@ -195,7 +337,7 @@ static enum ioq_op choose_op(struct world *world) {
         op = (enum ioq_op)(op + 1);
     }
     bool full = world->ndirs == MAX_DIRS_OPEN;
-    return full && (op == IOQ_OPENDIR || (op == IOQ_CLOSEDIR && world->nopen == 0)) ? IOQ_NOP : op;
+    return full && (opens(op) || (op == IOQ_CLOSEDIR && world->nopen == 0)) ? IOQ_NOP : op;
 }
 
 static void choose(struct world *world, struct request *req) {
@@ -216,8 +358,37 @@ static void choose(struct world *world, struct request *req) {
     case IOQ_STAT:
         choose_stat(world, req);
         break;
-    default:
-        abort();
+    case IOQ_CALL:
+        choose_call(world, req);
+        break;
+    case IOQ_STATX:
+        choose_statx(world, req);
+        break;
+    case IOQ_LIST:
+        choose_list(world, req);
+        break;
+    case IOQ_OPENAT:
+        choose_openat(world, req);
+        break;
+    case IOQ_READLINK:
+        choose_readlink(world, req);
+        break;
+    case IOQ_GETXATTR:
+        choose_getxattr(world, req);
+        break;
+    case IOQ_ACCESS:
+        choose_access(world, req);
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        req->result = choose_change(&world->random, world->places, req->op, &req->change);
+        break;
     }
 }
 
@@ -225,7 +396,8 @@ static int dfd_of(const struct request *req) {
     return req->op == IOQ_OPENDIR && !req->path ? req->fd : req->target->dfd;
 }
 
-static int issue(struct ioq *ioq, struct request *req, void *ptr) {
+static int issue(struct ioq *ioq, const struct world *world, struct request *req, void *ptr) {
+    struct statx *sx = (struct statx *)(void *)req->memory;
     switch (req->op) {
     case IOQ_NOP:
         return ioq_nop(ioq, req->nop, ptr);
@@ -238,23 +410,74 @@ static int issue(struct ioq *ioq, struct request *req, void *ptr) {
     case IOQ_STAT:
         filled(&req->buf, sizeof(req->buf));
         return ioq_stat(ioq, dfd_of(req), req->path, req->flags, &req->buf, ptr);
-    default:
-        abort();
+    case IOQ_CALL:
+        return ioq_call(ioq, called, req, ptr);
+    case IOQ_STATX:
+        return ioq_statx(ioq, dfd_of(req), req->path, at_flags_of(req), mask_of(req), sx, ptr);
+    case IOQ_LIST:
+        return ioq_list(ioq, dfd_of(req), req->path, req->flags, STATX_INO, &req->list, ptr);
+    case IOQ_OPENAT:
+        return ioq_openat(ioq, dfd_of(req), req->path, &req->how, STATX_INO, sx, ptr);
+    case IOQ_READLINK:
+        return ioq_readlink(ioq, dfd_of(req), req->path, (char *)req->memory, req->size, ptr);
+    case IOQ_GETXATTR:
+        return ioq_getxattr(ioq, dfd_of(req), req->path, ATTRIBUTE, req->memory, req->size, (int)req->flags, ptr);
+    case IOQ_ACCESS:
+        return ioq_access(ioq, dfd_of(req), req->path, req->mode, (int)req->flags, ptr);
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        return issue_change(ioq, change_dfd(world->places, &req->change, BY_QUEUE), &req->change, ptr);
     }
+    abort();
+}
+
+static bool has_ring_form(const struct request *req) {
+    switch (req->op) {
+    case IOQ_OPENDIR:
+    case IOQ_STAT:
+        return req->path;
+    case IOQ_STATX:
+    case IOQ_LIST:
+    case IOQ_OPENAT:
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+        return true;
+    case IOQ_NOP:
+    case IOQ_CLOSE:
+    case IOQ_CLOSEDIR:
+    case IOQ_CALL:
+    case IOQ_READLINK:
+    case IOQ_GETXATTR:
+    case IOQ_ACCESS:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        return false;
+    }
+    abort();
 }
 
 // Whether a ring can do it from beginning to end: there is a path to look up, and no worker has to read the directory, to
-// try the link itself, or to find out what the answer means.
-static bool is_for_ring(const struct request *req) {
-    if ((req->op != IOQ_OPENDIR && req->op != IOQ_STAT) || !req->path) {
-        return false;
+// try the link itself, or to find out what the answer means. That a change was interrupted is an answer.
+static bool is_for_ring(const struct world *world, const struct request *req) {
+    if (!has_ring_form(req) || (is_change(req->op) && world->interrupts)) {
+        return has_ring_form(req);
     }
     switch (-req->result) {
     case 0:
-        return req->op == IOQ_STAT;
+        return req->op != IOQ_OPENDIR;
     case ENOENT:
     case ENOTDIR:
-        return req->op == IOQ_OPENDIR || req->flags == 0;
+        return req->op != IOQ_STAT || req->flags == 0;
     case EACCES:
     case EPERM:
     case EINVAL:
@@ -316,11 +539,32 @@ static void withdraw(struct world *world, struct request *req) {
         world->open[world->nopen++] = (struct open_dir){req->dir, req->result};
         break;
     case IOQ_STAT:
-        CHECK(is_filled(&req->buf));
         break;
-    default:
-        abort();
+    case IOQ_LIST:
+    case IOQ_OPENAT:
+        --world->ndirs;
+        break;
+    case IOQ_CALL:
+        CHECK_EQ(req->calls, 0);
+        break;
+    case IOQ_STATX:
+    case IOQ_READLINK:
+    case IOQ_GETXATTR:
+    case IOQ_ACCESS:
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        finish_change(world->places, &req->change, NOT_MADE);
+        break;
     }
+    CHECK(is_quiet(req));
+    free(req->memory);
     free(req->path);
     *req = (struct request){.op = IOQ_NOP};
 }

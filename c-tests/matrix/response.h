@@ -6,7 +6,8 @@
 #include "request.h"
 
 // Everything in an entry but the result is as it was submitted.
-static void check_entry(const struct request *req, const struct ioq_ent *ent) {
+static void check_entry(const struct world *world, const struct request *req, const struct ioq_ent *ent) {
+    const void *memory = req->memory;
     CHECK_EQ(ent->op, req->op);
     switch (ent->op) {
     case IOQ_NOP:
@@ -28,8 +29,43 @@ static void check_entry(const struct request *req, const struct ioq_ent *ent) {
         CHECK_EQ(ent->stat.dfd, dfd_of(req));
         CHECK_EQ(ent->stat.flags, req->flags);
         break;
-    default:
-        abort();
+    case IOQ_CALL:
+        CHECK(ent->call.fn == called && ent->call.arg == req);
+        break;
+    case IOQ_STATX:
+        CHECK(ent->statx.path == req->path && ent->statx.buf == memory && ent->statx.mask == mask_of(req));
+        CHECK(ent->statx.dfd == dfd_of(req) && ent->statx.flags == at_flags_of(req));
+        break;
+    case IOQ_LIST:
+        CHECK(ent->list.path == req->path && ent->list.list == &req->list && ent->list.mask == STATX_INO);
+        CHECK(ent->list.dfd == dfd_of(req) && ent->list.flags == req->flags);
+        break;
+    case IOQ_OPENAT:
+        CHECK(ent->openat.path == req->path && ent->openat.how == &req->how && ent->openat.buf == memory);
+        CHECK(ent->openat.dfd == dfd_of(req) && ent->openat.mask == STATX_INO);
+        break;
+    case IOQ_READLINK:
+        CHECK(ent->readlink.path == req->path && ent->readlink.buf == memory);
+        CHECK(ent->readlink.size == req->size && ent->readlink.dfd == dfd_of(req));
+        break;
+    case IOQ_GETXATTR:
+        CHECK(ent->getxattr.path == req->path && ent->getxattr.value == memory && ent->getxattr.size == req->size);
+        CHECK(ent->getxattr.dfd == dfd_of(req) && ent->getxattr.flags == (int)req->flags);
+        break;
+    case IOQ_ACCESS:
+        CHECK(ent->access.path == req->path && ent->access.dfd == dfd_of(req));
+        CHECK(ent->access.mode == req->mode && ent->access.flags == (int)req->flags);
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        check_change_entry(&req->change, change_dfd(world->places, &req->change, BY_QUEUE), ent);
+        break;
     }
 }
 
@@ -77,12 +113,86 @@ static void finish_stat(struct world *world, struct request *req, int result) {
     filled(&req->buf, sizeof(req->buf));
 }
 
-// Whether a request came back without having run, which it may in a queue that was `cancelled` or if it was itself.
-static bool has_run(const struct request *req, int result, bool cancelled) {
+static void finish_statx(struct world *world, struct request *req, int result) {
+    if (req->memory && result == 0) {
+        struct statx sx;
+        memcpy(&sx, req->memory, sizeof(sx));
+        struct bfs_stat have = model_stat(&sx);
+        check_stat(world->model, req->target, &have, &answer(world->model, req->target, req->flags)->stat);
+        filled(req->memory, req->size);
+    }
+}
+
+static void finish_list(struct world *world, struct request *req, int result) {
+    --world->ndirs;
+    CHECK_EQ(req->list != NULL, result == 0);
+    if (!req->list) {
+        return;
+    }
+    const struct ioq_list *have = req->list;
+    const struct listing *want = list(req->target);
+    CHECK_EQ(have->error, 0);
+    CHECK(have->count == want->count || req->target->shared);
+    for (size_t i = 0; i < have->count; ++i) {
+        const struct ioq_list_ent *ent = &have->ents[i];
+        if (req->flags & IOQ_LIST_SORT_NAME) {
+            CHECK(i == 0 || strcmp(have->ents[i - 1].name, ent->name) < 0);
+        } else if (!req->target->shared) {
+            CHECK_EQ(strcmp(ent->name, want->entries[i].name), 0);
+            CHECK_EQ(model_type(ent->type), want->entries[i].type);
+        }
+        CHECK(req->flags & IOQ_LIST_STAT ? !ent->stat == (ent->error != 0) : !ent->stat && ent->error == 0);
+        CHECK(!ent->stat || req->target->shared || ent->stat->stx_ino == ent->ino);
+    }
+    CHECK_EQ(have->fd >= 0, (req->flags & IOQ_LIST_FD) != 0);
+    CHECK(have->fd < 0 || (fcntl(have->fd, F_GETFD) == FD_CLOEXEC && close(have->fd) == 0));
+    ioq_list_free(req->list);
+    req->list = NULL;
+}
+
+// A descriptor that comes back is given to the program.
+static void finish_openat(struct world *world, struct request *req, int result) {
+    --world->ndirs;
+    if (result < 0) {
+        return;
+    }
+    struct stat sb;
+    CHECK_EQ(fstat(result, &sb), 0);
+    CHECK(sb.st_dev == req->dev && sb.st_ino == req->ino);
+    CHECK_EQ(fcntl(result, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(close(result), 0);
+    if (req->memory) {
+        struct statx sx;
+        memcpy(&sx, req->memory, sizeof(sx));
+        CHECK_EQ(sx.stx_ino, req->ino);
+    }
+}
+
+// What was read is as much as the result says, and the rest of the buffer is as it was.
+static void finish_reading(struct request *req, int result) {
+    unsigned char want[PATH_MAX];
+    filled(want, sizeof(want));
+    if (req->op == IOQ_READLINK && result >= 0) {
+        CHECK_EQ(readlinkat(req->target->dfd, req->path, (char *)want, req->size), result);
+    } else if (req->size > 0 && result > 0) {
+        memcpy(want, VALUE, (size_t)result);
+    }
+    CHECK_EQ(memcmp(req->memory, want, req->size), 0);
+    filled(req->memory, req->size);
+}
+
+static enum made made(int result, bool ran) {
+    return ran ? MADE : result == -EINTR ? PERHAPS_MADE : NOT_MADE;
+}
+
+// Whether a request came back without having run, which it may in a queue that was `cancelled` or if it was itself; or a
+// change that was interrupted.
+static bool has_run(const struct world *world, const struct request *req, int result, bool cancelled) {
     if (req->op == IOQ_CLOSE || req->op == IOQ_CLOSEDIR) {
         return true;
     }
-    bool never_ran = (result == -EINTR && cancelled) || (result == -ECANCELED && req->cancelled);
+    bool interrupted = cancelled || (is_change(req->op) && (req->cancelled || world->interrupts));
+    bool never_ran = (result == -EINTR && interrupted) || (result == -ECANCELED && req->cancelled);
     return !never_ran;
 }
 
@@ -92,9 +202,10 @@ static void finish(struct world *world, struct request *req, struct ioq_ent *ent
     req->ent = ent;
     req->came_to = ent->result;
     memcpy(req->copy, ent, sizeof(*ent));
-    check_entry(req, ent);
-    if (has_run(req, ent->result, cancelled) && req->op != IOQ_CLOSE) {
-        CHECK_EQ(ent->result, req->result);
+    check_entry(world, req, ent);
+    bool ran = has_run(world, req, ent->result, cancelled);
+    if (ran && req->op != IOQ_CLOSE) {
+        CHECK_EQ(req->op == IOQ_OPENAT && ent->result > 0 ? 0 : ent->result, req->result);
     }
     switch (req->op) {
     case IOQ_NOP:
@@ -111,8 +222,37 @@ static void finish(struct world *world, struct request *req, struct ioq_ent *ent
     case IOQ_STAT:
         finish_stat(world, req, ent->result);
         break;
-    default:
-        abort();
+    case IOQ_CALL:
+        CHECK_EQ(req->calls, ran);
+        break;
+    case IOQ_STATX:
+        finish_statx(world, req, ent->result);
+        break;
+    case IOQ_LIST:
+        finish_list(world, req, ent->result);
+        break;
+    case IOQ_OPENAT:
+        finish_openat(world, req, ent->result);
+        break;
+    case IOQ_READLINK:
+    case IOQ_GETXATTR:
+        finish_reading(req, ent->result);
+        break;
+    case IOQ_ACCESS:
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        finish_change(world->places, &req->change, made(ent->result, ran));
+        break;
+    }
+    if (req->memory) {
+        filled(req->memory, req->size);
     }
     free(req->path);
 }
@@ -143,9 +283,33 @@ static void bury(struct world *world, struct request *req) {
             finish_stat(world, req, 0);
         }
         break;
-    default:
-        abort();
+    case IOQ_LIST:
+    case IOQ_OPENAT:
+        --world->ndirs;
+        break;
+    case IOQ_CALL:
+        CHECK(req->calls <= 1);
+        break;
+    case IOQ_STATX:
+    case IOQ_READLINK:
+    case IOQ_GETXATTR:
+    case IOQ_ACCESS:
+        break;
+    case IOQ_UNLINK:
+    case IOQ_RENAME:
+    case IOQ_MKDIR:
+    case IOQ_LINK:
+    case IOQ_SYMLINK:
+    case IOQ_CHMOD:
+    case IOQ_CHOWN:
+    case IOQ_UTIMENS:
+        finish_change(world->places, &req->change, PERHAPS_MADE);
+        break;
     }
+    if (req->memory) {
+        filled(req->memory, req->size);
+    }
+    req->list = NULL;
     free(req->path);
     req->state = FREED;
 }
@@ -153,7 +317,7 @@ static void bury(struct world *world, struct request *req) {
 // Checks that a response is as it was when it was popped, and that nobody wrote into its buffer since.
 static void check_held(const struct request *req) {
     CHECK_EQ(memcmp(req->ent, req->copy, sizeof(req->copy)), 0);
-    CHECK(req->op != IOQ_STAT || is_filled(&req->buf));
+    CHECK(is_quiet(req));
 }
 
 #endif // MATRIX_RESPONSE_H

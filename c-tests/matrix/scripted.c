@@ -105,6 +105,7 @@ bool condition_start(const char *name, struct setting *setting, uint64_t seed) {
     script.seed = seed;
     script.strays = true;
     kernel_start(&script);
+    setting->interrupts = condition == HOSTILE;
     setting->backend = condition == SLOW ? IOQ_BACKEND_AUTO : IOQ_BACKEND_URING;
     return true;
 }

@@ -8,7 +8,11 @@
 #include "random.h"
 
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <time.h>
+
+#define ATTRIBUTE "user.matrix"
+#define VALUE "value"
 
 enum { MAX_FILES = 160, MAX_DIRS = 32, LIKELY = 12, WIDE = 300, CHAIN = 45 };
 
@@ -220,6 +224,14 @@ static void set_times(struct tree *tree, const struct file *file) {
     CHECK_EQ(utimensat(tree->fd, file->path, times, AT_SYMLINK_NOFOLLOW), 0);
 }
 
+// An attribute, where the file system has such.
+static void set_attribute(struct tree *tree, const char *path) {
+    int fd = openat(tree->fd, path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    fsetxattr(fd, ATTRIBUTE, VALUE, strlen(VALUE), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
 static void change_mode(struct tree *tree, const struct file *file) {
     static const mode_t modes[] = {0, 0, 0111, 0444, 0555, 0700, 06711, 01777};
     if (file->type == S_IFREG || file->type == S_IFDIR) {
@@ -244,6 +256,8 @@ static void make_tree(struct tree *tree, uint64_t seed) {
     for (size_t count = between(&tree->random, 0, 50); count > 0; --count) {
         add_random(tree);
     }
+    set_attribute(tree, "file");
+    set_attribute(tree, "sub");
     for (size_t i = tree->nfiles; i-- > 0;) {
         set_times(tree, &tree->files[i]);
     }
