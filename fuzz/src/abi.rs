@@ -60,6 +60,21 @@ pub const IOQ_STAT: c_uint = 4;
 pub const IOQ_CALL: c_uint = 5;
 pub const IOQ_STATX: c_uint = 6;
 pub const IOQ_LIST: c_uint = 7;
+pub const IOQ_OPENAT: c_uint = 8;
+pub const IOQ_READLINK: c_uint = 9;
+pub const IOQ_GETXATTR: c_uint = 10;
+pub const IOQ_ACCESS: c_uint = 11;
+pub const IOQ_UNLINK: c_uint = 12;
+pub const IOQ_RENAME: c_uint = 13;
+pub const IOQ_MKDIR: c_uint = 14;
+pub const IOQ_LINK: c_uint = 15;
+pub const IOQ_SYMLINK: c_uint = 16;
+pub const IOQ_CHMOD: c_uint = 17;
+pub const IOQ_CHOWN: c_uint = 18;
+pub const IOQ_UTIMENS: c_uint = 19;
+
+/// Since Linux 6.6; on x86-64, and on all machines where the C library has no number of its own for it.
+pub const SYS_FCHMODAT2: libc::c_long = 452;
 
 pub const IOQ_LIST_STAT: c_uint = 1 << 0;
 pub const IOQ_LIST_SORT_NAME: c_uint = 1 << 1;
@@ -141,6 +156,11 @@ pub union ioq_args {
     pub call: ioq_call_args,
     pub statx: ioq_statx_args,
     pub list: ioq_list_args,
+    pub openat: ioq_openat_args,
+    pub readlink: ioq_readlink_args,
+    pub getxattr: ioq_getxattr_args,
+    pub one: ioq_one_path,
+    pub two: ioq_two_paths,
 }
 
 #[repr(C)]
@@ -189,6 +209,60 @@ pub struct ioq_list_args {
     pub dfd: c_int,
     pub flags: c_uint,
     pub mask: c_uint,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct open_how {
+    pub flags: u64,
+    pub mode: u64,
+    pub resolve: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_openat_args {
+    pub path: *const c_char,
+    pub how: *const open_how,
+    pub buf: *mut libc::statx,
+    pub dfd: c_int,
+    pub mask: c_uint,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_readlink_args {
+    pub path: *const c_char,
+    pub buf: *mut u8,
+    pub size: usize,
+    pub dfd: c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_getxattr_args {
+    pub path: *const c_char,
+    pub name: *const c_char,
+    pub value: *mut u8,
+    pub size: usize,
+    pub dfd: c_int,
+    pub flags: c_int,
+}
+
+/// A path and some numbers: of `ioq_access()`, `ioq_unlink()`, `ioq_mkdir()`, `ioq_chmod()` and `ioq_chown()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_one_path {
+    pub path: *const c_char,
+    pub numbers: [c_int; 4],
+}
+
+/// Two pointers and some numbers: of `ioq_rename()`, `ioq_link()`, `ioq_symlink()` and `ioq_utimens()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_two_paths {
+    pub paths: [*const c_char; 2],
+    pub numbers: [c_int; 3],
 }
 
 #[repr(C)]
@@ -272,6 +346,93 @@ unsafe extern "C" {
         flags: c_uint,
         mask: c_uint,
         list: *mut *mut ioq_list,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_openat(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        how: *const open_how,
+        mask: c_uint,
+        buf: *mut libc::statx,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_readlink(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        buf: *mut u8,
+        size: usize,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_getxattr(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        name: *const c_char,
+        value: *mut u8,
+        size: usize,
+        flags: c_int,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_access(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        mode: c_int,
+        flags: c_int,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_unlink(ioq: *mut ioq, dfd: c_int, path: *const c_char, flags: c_int, ptr: *mut c_void) -> c_int;
+    pub fn ioq_rename(
+        ioq: *mut ioq,
+        olddfd: c_int,
+        oldpath: *const c_char,
+        newdfd: c_int,
+        newpath: *const c_char,
+        flags: c_uint,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_mkdir(ioq: *mut ioq, dfd: c_int, path: *const c_char, mode: u32, ptr: *mut c_void) -> c_int;
+    pub fn ioq_link(
+        ioq: *mut ioq,
+        olddfd: c_int,
+        oldpath: *const c_char,
+        newdfd: c_int,
+        newpath: *const c_char,
+        flags: c_int,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_symlink(
+        ioq: *mut ioq,
+        target: *const c_char,
+        dfd: c_int,
+        path: *const c_char,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_chmod(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        mode: u32,
+        flags: c_int,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_chown(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        uid: u32,
+        gid: u32,
+        flags: c_int,
+        ptr: *mut c_void,
+    ) -> c_int;
+    pub fn ioq_utimens(
+        ioq: *mut ioq,
+        dfd: c_int,
+        path: *const c_char,
+        times: *const libc::timespec,
+        flags: c_int,
         ptr: *mut c_void,
     ) -> c_int;
     pub fn ioq_list_free(list: *mut ioq_list);

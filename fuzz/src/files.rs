@@ -53,12 +53,17 @@ const STRANGE: [&[u8]; 6] = [b"...", b".a", b"..a", b"a.", b"\x80", &[b'y'; 255]
 const FIRST_NUMBER: c_int = 400;
 const LAST_NUMBER: c_int = 1000;
 
+/// An attribute that "file" has.
+pub const ATTRIBUTE: &CStr = c"user.ioq-fuzz";
+
 pub struct Files {
     path: PathBuf,
     root: c_int,
     full: c_int,
     file: c_int,
     pipe: c_int,
+    /// Directories that requests and plain calls change.
+    pub changed: [c_int; 2],
 }
 
 impl Files {
@@ -79,6 +84,8 @@ impl Files {
         fs::hard_link(path.join("file"), path.join("hard"))?;
         fs::create_dir(path.join("empty"))?;
         fs::create_dir(path.join("full"))?;
+        fs::create_dir(path.join("changed"))?;
+        fs::create_dir(path.join("changed by calls"))?;
         for i in 0..MANY {
             fs::write(path.join(format!("full/{i:0NAME$}")), "")?;
         }
@@ -123,8 +130,11 @@ impl Files {
             let mut pipe = [-1; 2];
             assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0);
             let open = |at| libc::open(name(at).as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-            let files = Self { root: open("."), full: open("full"), file: open("file"), pipe: pipe[0], path };
-            assert!(files.root >= 0 && files.full >= 0 && files.file >= 0);
+            let changed = [open("changed"), open("changed by calls")];
+            let files = Self { root: open("."), full: open("full"), file: open("file"), pipe: pipe[0], changed, path };
+            assert!(files.root >= 0 && files.full >= 0 && files.file >= 0 && changed.iter().all(|&fd| fd >= 0));
+            // Not every file system has attributes.
+            libc::fsetxattr(files.file, ATTRIBUTE.as_ptr(), b"value".as_ptr().cast(), 5, 0);
             libc::atexit(remove);
             // What is relative to the current directory must not come and go either.
             env::set_current_dir(&files.path)?;
@@ -227,7 +237,7 @@ pub fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn negated(ret: c_int) -> c_int {
+pub fn negated(ret: c_int) -> c_int {
     if ret < 0 { -errno() } else { 0 }
 }
 
@@ -414,6 +424,68 @@ pub fn expect_list(dfd: c_int, path: Option<&CStr>, follow: bool) -> Result<Vec<
         }
         libc::closedir(dir);
         Ok(entries)
+    }
+}
+
+/// What opening this must answer, and which file that is.
+pub fn expect_open(dfd: c_int, path: &CStr, how: &open_how) -> Result<(u64, u64), c_int> {
+    // SAFETY: the path is a string; zeros are a valid structure, and the descriptor nobody else's.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_openat2, dfd, path.as_ptr(), ptr::from_ref(how), size_of_val(how)) as c_int;
+        if fd < 0 {
+            return Err(errno());
+        }
+        let found = identity(fd);
+        libc::close(fd);
+        Ok(found)
+    }
+}
+
+/// Which file this is: its device and its inode number.
+pub fn identity(fd: c_int) -> (u64, u64) {
+    // SAFETY: zeros are a valid structure.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        assert_eq!(libc::fstat(fd, &mut stat), 0);
+        (stat.st_dev, stat.st_ino)
+    }
+}
+
+/// What reading a link must answer, and put into memory.
+pub fn expect_readlink(dfd: c_int, path: &CStr, memory: &mut [u8]) -> c_int {
+    // SAFETY: the path is a string, and there is as much memory.
+    let len = unsafe { libc::readlinkat(dfd, path.as_ptr(), memory.as_mut_ptr().cast(), memory.len()) };
+    if len < 0 { -errno() } else { len as c_int }
+}
+
+/// What an attribute must be: the kernel is asked about a descriptor, which has a name for that.
+pub fn expect_getxattr(dfd: c_int, path: &CStr, name: &CStr, memory: &mut [u8], nofollow: bool) -> c_int {
+    let flags = libc::O_PATH | libc::O_CLOEXEC | if nofollow { libc::O_NOFOLLOW } else { 0 };
+    // SAFETY: the paths are strings, there is as much memory, and the descriptor is nobody else's.
+    unsafe {
+        let fd = libc::openat(dfd, path.as_ptr(), flags);
+        if fd < 0 {
+            return -errno();
+        }
+        let link = CString::new(format!("/proc/self/fd/{fd}")).expect("no NUL");
+        let len = libc::getxattr(link.as_ptr(), name.as_ptr(), memory.as_mut_ptr().cast(), memory.len());
+        let result = if len < 0 { -errno() } else { len as c_int };
+        libc::close(fd);
+        result
+    }
+}
+
+/// Whether a file must be said to be of use.
+pub fn expect_access(dfd: c_int, path: &CStr, mode: c_int, flags: c_int) -> c_int {
+    // SAFETY: the path is a string.
+    unsafe {
+        if flags == 0 {
+            return negated(libc::faccessat(dfd, path.as_ptr(), mode, 0));
+        }
+        match negated(libc::syscall(libc::SYS_faccessat2, dfd, path.as_ptr(), mode, flags) as c_int) {
+            error if error == -libc::ENOSYS => negated(libc::faccessat(dfd, path.as_ptr(), mode, flags)),
+            result => result,
+        }
     }
 }
 

@@ -300,6 +300,42 @@ pub enum Step {
         mask: u32,
         no_list: bool,
     },
+    Open {
+        queue: Queue,
+        at: At,
+        path: Path,
+        how: How,
+        no_how: bool,
+        stat: bool,
+    },
+    ReadLink {
+        queue: Queue,
+        at: At,
+        path: Path,
+        size: u16,
+        no_buf: bool,
+    },
+    GetXattr {
+        queue: Queue,
+        at: At,
+        path: Path,
+        name: Attribute,
+        size: u8,
+        flags: StatxFlags,
+        no_value: bool,
+    },
+    Access {
+        queue: Queue,
+        at: At,
+        path: Path,
+        mode: Mode,
+        flags: AccessFlags,
+    },
+    Change {
+        queue: Queue,
+        change: Change,
+        no_path: bool,
+    },
     Submit {
         queue: Queue,
     },
@@ -433,6 +469,139 @@ impl ListFlags {
         match self {
             ListFlags::Known(n) => u32::from(n) & IOQ_LIST_FLAGS,
             ListFlags::Any(flags) => flags,
+        }
+    }
+}
+
+/// How to open: nothing that creates, changes or waits, but whatever else there is or is not.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct How {
+    flags: u8,
+    /// Flags that there are not.
+    wrong: Option<u8>,
+    mode: u8,
+    resolve: Option<u8>,
+}
+
+impl How {
+    pub fn value(self) -> open_how {
+        let known = [libc::O_PATH, libc::O_DIRECTORY, libc::O_NOFOLLOW, libc::O_NOATIME];
+        let flags = chosen(self.flags, &known) | libc::O_CLOEXEC | libc::O_NOCTTY;
+        let waits_not = if flags & libc::O_PATH == 0 { libc::O_NONBLOCK } else { 0 };
+        open_how {
+            flags: (flags | waits_not) as u64 | self.wrong.map_or(0, |n| 1 << (32 + n % 32)),
+            mode: self.mode.into(),
+            // What is in the cache comes and goes.
+            resolve: u64::from(self.resolve.unwrap_or(0)) & !libc::RESOLVE_CACHED,
+        }
+    }
+}
+
+/// Those of the flags whose bits are set.
+fn chosen(bits: u8, flags: &[c_int]) -> c_int {
+    flags.iter().enumerate().fold(0, |all, (i, flag)| if bits >> i & 1 != 0 { all | flag } else { all })
+}
+
+/// An attribute of "file", or one that there is not.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Attribute {
+    Null,
+    Known,
+    Missing,
+    Strange,
+    Empty,
+    Long(u8),
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Mode {
+    Known(u8),
+    Any(i32),
+}
+
+impl Mode {
+    pub fn value(self) -> c_int {
+        match self {
+            Mode::Known(n) => c_int::from(n) & (libc::R_OK | libc::W_OK | libc::X_OK),
+            Mode::Any(mode) => mode,
+        }
+    }
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum AccessFlags {
+    Known(u8),
+    Any(i32),
+}
+
+impl AccessFlags {
+    pub fn value(self) -> c_int {
+        match self {
+            AccessFlags::Known(n) => chosen(n, &[libc::AT_EACCESS, libc::AT_SYMLINK_NOFOLLOW, libc::AT_EMPTY_PATH]),
+            AccessFlags::Any(flags) => flags,
+        }
+    }
+}
+
+/// What to change, and what there is by both its names before.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Change {
+    pub what: What,
+    pub first: There,
+    pub second: There,
+    pub way: Way,
+    pub flags: ChangeFlags,
+    pub mode: u16,
+    /// Relative to no directory.
+    pub lost: bool,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum What {
+    Unlink,
+    Rename,
+    Mkdir,
+    Link,
+    Symlink,
+    Chmod,
+    Chown,
+    Utimens,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum There {
+    Nothing,
+    File,
+    Directory,
+}
+
+/// How the path leads to the first name, if it does.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Way {
+    Name,
+    Dot,
+    Missing,
+    Empty,
+    Long,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum ChangeFlags {
+    None,
+    Known(u8),
+    Any(i32),
+}
+
+impl ChangeFlags {
+    pub fn value(self) -> c_int {
+        match self {
+            ChangeFlags::None => 0,
+            ChangeFlags::Known(n) => {
+                // Those of renameat2() are 1 and 2.
+                let flags = [1, 2, libc::AT_REMOVEDIR, libc::AT_SYMLINK_NOFOLLOW, libc::AT_SYMLINK_FOLLOW];
+                flags[usize::from(n) % flags.len()]
+            }
+            ChangeFlags::Any(flags) => flags,
         }
     }
 }

@@ -14,6 +14,7 @@
 //! `make check-fuzz` lets libFuzzer make up inputs, and `make check-corpus` runs those it found to be worth keeping.
 
 mod abi;
+mod changes;
 mod dirs;
 mod files;
 mod input;
@@ -25,13 +26,15 @@ mod world;
 pub use input::Input;
 
 use abi::*;
+use changes::Change;
 use dirs::{Dirs, State};
 use files::{Files, Numbers};
-use input::{Answer, At, Closing, Path, QUEUES, Step};
+use input::{Answer, At, Attribute, Closing, Path, QUEUES, Step};
 use libc::{c_int, c_void};
 use queue::Queue;
-use request::{Called, Kind, PATTERN, Request, UNTOUCHED};
+use request::{Called, Kind, Memory, PATTERN, Request, StatxBuf, UNTOUCHED};
 use std::cell::UnsafeCell;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::AtomicUsize;
@@ -102,6 +105,19 @@ impl Run {
             Step::List { queue, at, ref path, flags, mask, no_list } => {
                 self.list(queue, at, path, flags.value(), mask, no_list);
             }
+            Step::Open { queue, at, ref path, how, no_how, stat } => {
+                self.open(queue, at, path, how.value(), no_how, stat);
+            }
+            Step::ReadLink { queue, at, ref path, size, no_buf } => {
+                self.readlink(queue, at, path, (size % 5000).into(), no_buf);
+            }
+            Step::GetXattr { queue, at, ref path, name, size, flags, no_value } => {
+                self.getxattr(queue, at, path, name, size.into(), flags.value(), no_value);
+            }
+            Step::Access { queue, at, ref path, mode, flags } => {
+                self.access(queue, at, path, mode.value(), flags.value());
+            }
+            Step::Change { queue, ref change, no_path } => self.change(queue, change, no_path),
             Step::StatAlone { at, ref path, flags, no_buf } => stat_alone(at, path, flags.value(), no_buf),
             Step::Convert { ref answer, no_src, no_dest } => convert(answer, no_src, no_dest),
             Step::UseDir { dir, how } => self.world.dirs.use_alone(dir.index(), how),
@@ -251,12 +267,7 @@ impl Run {
         let (dfd, path) = (Files::get().at(at), files::string(path));
         let answer = files::expect_statx(dfd, path.as_deref(), flags, mask);
         let expected = answer.as_ref().err().map_or(0, |errno| -errno);
-        let buf = (!no_buf).then(|| Box::new(UnsafeCell::new(MaybeUninit::uninit())));
-        let pointer: *mut libc::statx = buf.as_ref().map_or(ptr::null_mut(), |buf| buf.get().cast());
-        if !no_buf {
-            // SAFETY: the buffer that was just made.
-            unsafe { pointer.cast::<u8>().write_bytes(PATTERN, size_of::<libc::statx>()) };
-        }
+        let (buf, pointer) = statx_buffer(!no_buf);
         let request = Request { kind: Kind::Statx { dfd, flags, mask, buf, expected: answer.ok() }, path, expected };
         self.submit(queue, true, request, |ioq, request, ptr| {
             // SAFETY: the path and the buffer, if there is one, stay with the request.
@@ -285,6 +296,89 @@ impl Run {
         });
     }
 
+    fn open(&mut self, queue: input::Queue, at: At, path: &Path, how: open_how, no_how: bool, stat: bool) {
+        let (dfd, path) = (Files::get().at(at), files::string(path));
+        let answer = path.as_deref().map_or(Err(libc::EINVAL), |path| files::expect_open(dfd, path, &how));
+        let expected = answer.as_ref().err().map_or(0, |errno| -errno);
+        let (buf, pointer) = statx_buffer(stat);
+        let how = Box::new(how);
+        let how_pointer = if no_how { ptr::null() } else { &raw const *how };
+        let valid = path.is_some() && !no_how;
+        let request = Request { kind: Kind::Open { dfd, how, buf, expected: answer.ok() }, path, expected };
+        self.submit(queue, valid, request, |ioq, request, ptr| {
+            // SAFETY: the path, the way to open it and the buffer, if there is one, stay with the request.
+            unsafe { ioq_openat(ioq, dfd, request.path(), how_pointer, libc::STATX_INO, pointer, ptr) }
+        });
+    }
+
+    fn readlink(&mut self, queue: input::Queue, at: At, path: &Path, size: usize, no_buf: bool) {
+        let (dfd, path) = (Files::get().at(at), files::string(path));
+        let mut memory = Memory::new(size);
+        let expected = path.as_deref().map_or(0, |path| files::expect_readlink(dfd, path, &mut memory.expected));
+        let pointer = if no_buf { ptr::null_mut() } else { memory.pointer() };
+        let valid = path.is_some() && !no_buf;
+        let request = Request { kind: Kind::ReadLink { dfd, memory }, path, expected };
+        self.submit(queue, valid, request, |ioq, request, ptr| {
+            // SAFETY: the path and the memory stay with the request.
+            unsafe { ioq_readlink(ioq, dfd, request.path(), pointer, size, ptr) }
+        });
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "as many as the function has")]
+    fn getxattr(
+        &mut self,
+        queue: input::Queue,
+        at: At,
+        path: &Path,
+        name: Attribute,
+        size: usize,
+        flags: c_int,
+        no_value: bool,
+    ) {
+        let (dfd, path, name) = (Files::get().at(at), files::string(path), attribute(name));
+        let mut memory = Memory::new(size);
+        let nofollow = flags & libc::AT_SYMLINK_NOFOLLOW != 0;
+        let expected = match (&path, &name) {
+            (Some(path), Some(name)) => files::expect_getxattr(dfd, path, name, &mut memory.expected, nofollow),
+            _ => 0,
+        };
+        let no_value = no_value && size > 0;
+        let pointer = if no_value { ptr::null_mut() } else { memory.pointer() };
+        let name_pointer = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
+        let known = flags & !libc::AT_SYMLINK_NOFOLLOW == 0;
+        let valid = path.is_some() && name.is_some() && known && !no_value;
+        let request = Request { kind: Kind::GetXattr { dfd, name, flags, memory }, path, expected };
+        self.submit(queue, valid, request, |ioq, request, ptr| {
+            // SAFETY: the strings and the memory stay with the request.
+            unsafe { ioq_getxattr(ioq, dfd, request.path(), name_pointer, pointer, size, flags, ptr) }
+        });
+    }
+
+    fn access(&mut self, queue: input::Queue, at: At, path: &Path, mode: c_int, flags: c_int) {
+        let (dfd, path) = (Files::get().at(at), files::string(path));
+        let expected = path.as_deref().map_or(0, |path| files::expect_access(dfd, path, mode, flags));
+        let valid = path.is_some();
+        let request = Request { kind: Kind::Access { dfd, mode, flags }, path, expected };
+        self.submit(queue, valid, request, |ioq, request, ptr| {
+            // SAFETY: the path stays with the request.
+            unsafe { ioq_access(ioq, dfd, request.path(), mode, flags, ptr) }
+        });
+    }
+
+    fn change(&mut self, queue: input::Queue, change: &input::Change, no_path: bool) {
+        let (change, path, expected) = Change::new(change, self.world.next_id());
+        let path = (!no_path).then_some(path);
+        let request = Request { kind: Kind::Change(Box::new(change)), path, expected };
+        let refused = self.submit(queue, !no_path, request, |ioq, request, ptr| {
+            let Kind::Change(change) = &request.kind else { unreachable!() };
+            // SAFETY: the path and the change stay with the request.
+            unsafe { change.submit(ioq, request.path(), ptr) }
+        });
+        if let Some(Request { kind: Kind::Change(change), .. }) = refused {
+            change.finish(Some(false));
+        }
+    }
+
     /// Leaves nothing behind. Queues go with whatever is in them.
     fn finish(mut self) {
         for queue in self.queues.into_iter().flatten() {
@@ -296,6 +390,30 @@ impl Run {
         drop(self.world.dirs);
         self.world.numbers.close_all();
     }
+}
+
+/// A buffer for a statx, full of a pattern, and what the library is given for it; or none.
+fn statx_buffer(wanted: bool) -> (Option<StatxBuf>, *mut libc::statx) {
+    let buf: Option<StatxBuf> = wanted.then(|| Box::new(UnsafeCell::new(MaybeUninit::uninit())));
+    let pointer: *mut libc::statx = buf.as_ref().map_or(ptr::null_mut(), |buf| buf.get().cast());
+    if wanted {
+        // SAFETY: the buffer that was just made.
+        unsafe { pointer.cast::<u8>().write_bytes(PATTERN, size_of::<libc::statx>()) };
+    }
+    (buf, pointer)
+}
+
+/// The name of an attribute, or none for NULL.
+fn attribute(name: Attribute) -> Option<CString> {
+    let name: &CStr = match name {
+        Attribute::Null => return None,
+        Attribute::Known => files::ATTRIBUTE,
+        Attribute::Missing => c"user.missing",
+        Attribute::Strange => c"nonsense",
+        Attribute::Empty => c"",
+        Attribute::Long(len) => return Some(CString::new(vec![b'x'; usize::from(len) + 200]).expect("no NUL")),
+    };
+    Some(name.into())
 }
 
 /// A step that needs nothing but the queue.

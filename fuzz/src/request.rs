@@ -1,6 +1,7 @@
 //! Requests, and what must be true of each from its submission to the end.
 
 use crate::abi::*;
+use crate::changes::Change;
 use crate::dirs::{Listing, State};
 use crate::files;
 use crate::world::World;
@@ -28,6 +29,35 @@ pub enum Kind {
     Call { called: Box<Called> },
     Statx { dfd: c_int, flags: c_int, mask: c_uint, buf: Option<StatxBuf>, expected: Option<libc::statx> },
     List { dfd: c_int, flags: c_uint, mask: c_uint, list: Box<UnsafeCell<*mut ioq_list>>, expected: Vec<Listed> },
+    Open { dfd: c_int, how: Box<open_how>, buf: Option<StatxBuf>, expected: Option<(u64, u64)> },
+    ReadLink { dfd: c_int, memory: Memory },
+    GetXattr { dfd: c_int, name: Option<CString>, flags: c_int, memory: Memory },
+    Access { dfd: c_int, mode: c_int, flags: c_int },
+    Change(Box<Change>),
+}
+
+/// Where something is read to, full of a pattern at first, and what must be there in the end.
+pub struct Memory {
+    bytes: Box<[UnsafeCell<u8>]>,
+    pub expected: Vec<u8>,
+}
+
+impl Memory {
+    pub fn new(size: usize) -> Self {
+        let bytes = (0..size).map(|_| UnsafeCell::new(PATTERN)).collect();
+        Self { bytes, expected: vec![PATTERN; size] }
+    }
+
+    pub fn pointer(&self) -> *mut u8 {
+        self.bytes.as_ptr().cast_mut().cast()
+    }
+
+    /// Checks what is there: nothing without success.
+    fn check(&self, success: bool) {
+        // SAFETY: ours since the entry was popped.
+        let found: Vec<u8> = self.bytes.iter().map(|byte| unsafe { *byte.get() }).collect();
+        assert_eq!(found, if success { self.expected.clone() } else { vec![PATTERN; found.len()] });
+    }
 }
 
 /// What a function of the program's is given: what to return, and to count its calls.
@@ -148,6 +178,9 @@ impl Held {
             // SAFETY: ours since the entry was popped.
             assert_eq!(Some(unsafe { *buf.get() }), self.filled);
         }
+        if let Kind::ReadLink { memory, .. } | Kind::GetXattr { memory, .. } = &self.request.kind {
+            memory.check(self.result >= 0);
+        }
     }
 }
 
@@ -205,6 +238,33 @@ impl Request {
                     assert_eq!((args.path, args.list), (path, list.get()));
                     assert_eq!((args.dfd, args.flags, args.mask), (*dfd, *flags, *mask));
                 }
+                Kind::Open { dfd, how, buf, .. } => {
+                    assert_eq!(response.op, IOQ_OPENAT);
+                    let args = response.args.openat;
+                    let buf = buf.as_ref().map_or(ptr::null_mut(), |buf| buf.get().cast());
+                    assert_eq!((args.path, args.how, args.buf), (path, ptr::from_ref(&**how), buf));
+                    assert_eq!((args.dfd, args.mask), (*dfd, libc::STATX_INO));
+                }
+                Kind::ReadLink { dfd, memory } => {
+                    assert_eq!(response.op, IOQ_READLINK);
+                    let args = response.args.readlink;
+                    assert_eq!((args.path, args.buf, args.size), (path, memory.pointer(), memory.expected.len()));
+                    assert_eq!(args.dfd, *dfd);
+                }
+                Kind::GetXattr { dfd, name, flags, memory } => {
+                    assert_eq!(response.op, IOQ_GETXATTR);
+                    let args = response.args.getxattr;
+                    let name = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
+                    assert_eq!((args.path, args.name), (path, name));
+                    assert_eq!((args.value, args.size), (memory.pointer(), memory.expected.len()));
+                    assert_eq!((args.dfd, args.flags), (*dfd, *flags));
+                }
+                Kind::Access { dfd, mode, flags } => {
+                    assert_eq!(response.op, IOQ_ACCESS);
+                    assert_eq!(response.args.one.path, path);
+                    assert_eq!(response.args.one.numbers[..3], [*dfd, *mode, *flags]);
+                }
+                Kind::Change(change) => change.check_entry(response, path),
                 Kind::Stat { dfd, flags, buf, .. } => {
                     assert_eq!(response.op, IOQ_STAT);
                     let args = response.args.stat;
@@ -215,9 +275,9 @@ impl Request {
         }
     }
 
-    /// Whether a statx with flags or a mask that there are not was refused for its path instead, as a ring does.
+    /// Whether flags or a mask that there are not were refused for the path instead, as a ring does.
     fn is_wrong_twice(&self, result: c_int) -> bool {
-        matches!(self.kind, Kind::Statx { .. })
+        matches!(self.kind, Kind::Statx { .. } | Kind::Open { .. } | Kind::Change(_))
             && self.expected == -libc::EINVAL
             && [-libc::ENAMETOOLONG, -libc::ENOENT].contains(&result)
     }
@@ -225,7 +285,9 @@ impl Request {
     /// Checks the result, and notes what is different after it. Returns what is in the buffer of a stat.
     fn check_result(&self, result: c_int, cancelled: bool, world: &mut World) -> Option<bfs_stat> {
         if !matches!(self.kind, Kind::Close { .. }) {
-            let is_right = cancelled || result == self.expected || self.is_wrong_twice(result);
+            let is_open = matches!(self.kind, Kind::Open { .. }) && result >= 0;
+            let is_right =
+                cancelled || if is_open { 0 } else { result } == self.expected || self.is_wrong_twice(result);
             assert!(is_right, "{result} instead of {}", self.expected);
         }
         match &self.kind {
@@ -262,6 +324,24 @@ impl Request {
                 // SAFETY: ours since the entry was popped, and a list if there is one.
                 unsafe { check_list(*list.get(), result == 0, *flags, expected) };
             }
+            Kind::Open { buf, expected, .. } => {
+                if result >= 0 {
+                    assert_eq!(Some(files::identity(result)), *expected);
+                    // SAFETY: the descriptor is ours now.
+                    unsafe { libc::close(result) };
+                }
+                // SAFETY: ours since the entry was popped, and filled by then.
+                let ino = buf.as_ref().map(|buf| unsafe { (*buf.get().cast::<libc::statx>()).stx_ino });
+                assert!(result < 0 || ino.is_none_or(|ino| Some(ino) == expected.map(|found| found.1)));
+            }
+            Kind::ReadLink { memory, .. } | Kind::GetXattr { memory, .. } => memory.check(result >= 0),
+            Kind::Access { .. } => {}
+            // What is interrupted may have been done.
+            Kind::Change(change) => change.finish(match result {
+                _ if !cancelled => Some(true),
+                result if result == -libc::ECANCELED => Some(false),
+                _ => None,
+            }),
         }
         None
     }
@@ -303,7 +383,14 @@ impl Request {
                 world.left.push((buf, filled));
             }
             Kind::Call { called } => assert!(called.times.load(Ordering::Relaxed) <= 1),
-            Kind::Nop { .. } | Kind::Statx { .. } | Kind::List { .. } => {}
+            Kind::Change(change) => change.finish(None),
+            Kind::Nop { .. }
+            | Kind::Statx { .. }
+            | Kind::List { .. }
+            | Kind::Open { .. }
+            | Kind::ReadLink { .. }
+            | Kind::GetXattr { .. }
+            | Kind::Access { .. } => {}
         }
     }
 }
