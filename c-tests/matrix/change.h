@@ -208,6 +208,9 @@ static int choose_change(struct random *random, const struct places *places, enu
     const char *way = ways[below(random, COUNT(ways))], *rest = strstr(way, "%s");
     snprintf(change->path, sizeof(change->path), "%.*s%s%s", rest ? (int)(rest - way) : 0, way, rest ? change->name[0] : "",
         rest ? rest + 2 : "");
+    if (!*change->path && op == IOQ_RENAME) {
+        change->flags %= 3; // wrong once is enough: which of two errors comes depends on the backend
+    }
 
     look_at(places->fd[BY_CALLS], change, change->before);
     int result = plain_change(change_dfd(places, change, BY_CALLS), change) == 0 ? 0 : -errno;
