@@ -98,8 +98,9 @@ static bool is_filled(const struct bfs_stat *buf) {
 
 static bool is_quiet(const struct request *req) {
     bool quiet = (req->op != IOQ_STAT || is_filled(&req->buf)) && !req->list;
-    for (size_t i = 0; req->memory && i < req->size; ++i) {
-        quiet = quiet && req->memory[i] == 0xA5;
+    if (req->memory && req->size > 0) {
+        // Each byte is as the one before it.
+        quiet = quiet && req->memory[0] == 0xA5 && memcmp(req->memory, req->memory + 1, req->size - 1) == 0;
     }
     return quiet;
 }
