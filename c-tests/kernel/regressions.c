@@ -250,7 +250,7 @@ static void in_flight_are_as_many_as_the_program_allows(void) {
 
 // A kernel that gives a ring less room than it was asked for has less in flight, and room for a cancel beside it.
 static void a_small_ring_is_not_overfilled(void) {
-    enum { ROOM = 32, AT_LEAST = ROOM / 2 };
+    enum { ROOM = 64, AT_LEAST = ROOM / 2 };
     struct kernel_script script = {.entries = ROOM, .rules = {{KERNEL_HOLDS, .value = KERNEL_FOREVER}}};
     struct ioq *ioq = start(&script, 1);
     stat_many(ioq, MANY);
