@@ -41,7 +41,7 @@ impl Walk {
     /// Asks for what there is to be asked for. Returns whether anything has changed.
     pub(super) fn ask(&mut self) -> Result<bool, Errno> {
         let mut changed = self.go_on()?;
-        while !self.queue.is_full() && (!self.uses_much_memory() || self.is_idle()) {
+        while !self.queue.is_full() && (!self.uses_much_memory() || self.has_nothing_else()) {
             let submitted = match self.pending.last() {
                 Some(&task) => self.submit(task)?,
                 None => self.begin_root()?,
@@ -56,8 +56,13 @@ impl Walk {
     }
 
     /// Whether nothing is under way or can be returned.
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.queue.in_flight() == 0 && self.ready.is_empty() && (self.frames.is_empty() || self.options.sorts())
+    }
+
+    /// Whether nothing is left but what is pending.
+    fn has_nothing_else(&self) -> bool {
+        self.is_idle() && self.finished.is_empty()
     }
 
     fn uses_much_memory(&self) -> bool {
@@ -107,13 +112,15 @@ impl Walk {
                 self.fail(task, Errno(lost));
                 return Ok(true);
             }
-            // Something else may open it on the way.
-            if self.is_idle() {
+            // A child that is finished will open it, if there is one.
+            if self.has_nothing_else() {
                 self.reopen(parent, None)?;
             }
             return Ok(false);
         }
-        if !self.can_open(parent) {
+        // What is finished will give one back.
+        let waits = !self.has_descriptor() && !self.finished.is_empty();
+        if waits || !self.can_open(parent) {
             return Ok(false);
         }
         let (dfd, node) = (self.fd_of(parent), &self.nodes[id]);

@@ -59,10 +59,13 @@ impl Descriptors {
         self.open.push(id);
     }
 
-    /// Closes the deepest directory that nothing needs, other than these. Returns whether there was one.
-    fn close_one(&mut self, nodes: &mut Nodes, but: [Option<Id>; 2]) -> bool {
+    /// Closes the deepest directory that nothing needs and that is no busier, other than these. Returns whether there was one.
+    fn close_one(&mut self, nodes: &mut Nodes, busy: usize, but: [Option<Id>; 2]) -> bool {
         let places = 0..self.open.len();
-        let can_go = |place: &usize| nodes[self.open[*place]].pins == 0 && !but.contains(&Some(self.open[*place]));
+        let can_go = |place: &usize| {
+            let (id, node) = (self.open[*place], &nodes[self.open[*place]]);
+            node.pins == 0 && node.busy <= busy && !but.contains(&Some(id))
+        };
         let deepest = places.filter(can_go).max_by_key(|&place| nodes[self.open[place]].depth);
         if let Some(place) = deepest {
             nodes[self.open.swap_remove(place)].fd = None;
@@ -74,14 +77,21 @@ impl Descriptors {
 impl Walk {
     /// Whether there is a descriptor to open something with. One may be taken from any directory but this.
     pub(super) fn can_open(&mut self, but: Option<Id>) -> bool {
-        self.descriptors.count() < self.descriptors.max || self.close_one(but)
+        self.has_descriptor() || self.close_one(but)
+    }
+
+    pub(super) fn has_descriptor(&self) -> bool {
+        self.descriptors.count() < self.descriptors.max
     }
 
     /// Closes a directory that nothing needs, other than this. Returns whether there was one.
+    ///
+    /// Those in which several things are left to be done will be needed soon, and are left alone unless nothing else is left.
     pub(super) fn close_one(&mut self, but: Option<Id>) -> bool {
+        let busy = if self.is_idle() { usize::MAX } else { 1 };
         // Its parent may be looked for by it.
         let finished = self.finished.last().copied();
-        self.descriptors.close_one(&mut self.nodes, [but, finished])
+        self.descriptors.close_one(&mut self.nodes, busy, [but, finished])
     }
 
     /// Whether the directory that a finished one is in is open, or cannot be. If not, it is going to be.
