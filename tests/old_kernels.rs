@@ -1,11 +1,15 @@
-//! The C tests on the kernels of older Debian releases, in a virtual machine without disk or network.
+//! The C tests on the kernels of Debian's releases, the older ones and the newest, in a virtual machine without disk or
+//! network.
 //!
 //! What differs there: the oldest has no ring that the library can use, which it is told in so many words if it insists on
 //! one; flags of `io_uring_setup()` are unknown, `statx()` knows fewer fields, and a ring runs its operations in other
-//! ways. The newest of them is there for `kernel.io_uring_disabled`, which a test cannot set but on a machine of its own.
+//! ways. And there are settings, such as `kernel.io_uring_disabled`, that a test cannot change but on a machine of its own.
 //!
 //! A machine boots once for each kernel, from a file system in memory that holds nothing but busybox, the programs, and
 //! the libraries that they need (`old_kernels/init.sh`). The processor is emulated, and time passes slowly there.
+//!
+//! The machine is what `CC` compiles for. If that is another than this one, `IOQ_PREFIX` must have a library for it, and
+//! `IOQ_BUSYBOX` name a busybox.
 
 mod common;
 
@@ -13,6 +17,7 @@ use common::{libraries, output, pkg_config};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::HashMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
@@ -20,15 +25,51 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{LazyLock, OnceLock};
 
-const QEMU: &str = "qemu-system-x86_64";
-
 /// No test: `c_programs` starts others with it.
 const LAUNCHER: &str = "refuse";
 
-static KERNELS: [Kernel; 3] = [
+/// A kind of machine.
+struct Machine {
+    /// What compilers call it.
+    name: &'static str,
+    /// What Debian calls it.
+    architecture: &'static str,
+    qemu: &'static str,
+    /// What QEMU is told to make one, of which the second serial port is connected to `results`.
+    options: &'static [&'static str],
+    /// What the kernel calls the two ports.
+    ports: [&'static str; 2],
+    kernels: &'static [Kernel],
+}
+
+static X86_64_KERNELS: [Kernel; 4] = [
     Kernel::new("5.10", "bullseye", &["auto"]),
     Kernel::new("6.1", "bookworm", &["auto", "uring", "sync"]),
-    Kernel::new("6.12", "trixie", &["unprivileged", "disabled"]),
+    Kernel::new("6.12", "trixie", &["auto", "uring", "sync", "unprivileged", "disabled"]),
+    Kernel::new("newest", "sid", &["auto", "uring", "sync"]),
+];
+
+static AARCH64_KERNELS: [Kernel; 2] =
+    [Kernel::new("6.12", "trixie", &["uring", "sync"]), Kernel::new("newest", "sid", &["uring", "sync"])];
+
+static MACHINES: [Machine; 2] = [
+    Machine {
+        name: "x86_64",
+        architecture: "amd64",
+        qemu: "qemu-system-x86_64",
+        options: &["-cpu", "max", "-device", "isa-serial,chardev=results"],
+        ports: ["ttyS0", "ttyS1"],
+        kernels: &X86_64_KERNELS,
+    },
+    Machine {
+        name: "aarch64",
+        architecture: "arm64",
+        qemu: "qemu-system-aarch64",
+        // The newest processors sign return addresses, and imitating that takes long.
+        options: &["-machine", "virt", "-cpu", "cortex-a72", "-device", "pci-serial,chardev=results"],
+        ports: ["ttyAMA0", "ttyS0"],
+        kernels: &AARCH64_KERNELS,
+    },
 ];
 
 /// A kernel, and how the programs fared on it, which is found out when the first is asked for.
@@ -71,24 +112,35 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // They all wait for the same machine.
     args.test_threads = Some(1);
-    let names = match program_names() {
-        Ok(names) => names,
+    match trials() {
+        Ok(trials) => libtest_mimic::run(&args, trials).exit_code(),
         Err(e) => {
-            eprintln!("c-tests: {e}");
-            return ExitCode::FAILURE;
+            eprintln!("old kernels: {e}");
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+fn trials() -> Result<Vec<Trial>, String> {
+    let target = output(compiler().arg("-dumpmachine"))?;
+    let machine = MACHINES.iter().find(|machine| target.starts_with(machine.name));
+    let machine = machine.ok_or_else(|| format!("no kernels for {target}"))?;
+    let names = program_names().map_err(|e| e.to_string())?;
     let mut trials = vec![];
-    for kernel in &KERNELS {
+    for kernel in machine.kernels {
         for condition in kernel.conditions {
             for name in &names {
                 let case = format!("{name} {condition}");
                 let title = format!("{}::{name}::{condition}", kernel.version);
-                trials.push(Trial::ignorable_test(title, move || kernel.result(&case)));
+                trials.push(Trial::ignorable_test(title, move || kernel.result(machine, &case)));
             }
         }
     }
-    libtest_mimic::run(&args, trials).exit_code()
+    Ok(trials)
+}
+
+fn compiler() -> Command {
+    Command::new(env::var_os("CC").unwrap_or("cc".into()))
 }
 
 fn root() -> &'static Path {
@@ -118,8 +170,8 @@ impl Kernel {
         Self { version, suite, conditions, runs: OnceLock::new() }
     }
 
-    fn result(&self, case: &str) -> Result<Completion, Failed> {
-        let runs = match self.runs.get_or_init(|| self.boot()) {
+    fn result(&self, machine: &Machine, case: &str) -> Result<Completion, Failed> {
+        let runs = match self.runs.get_or_init(|| self.boot(machine)) {
             Ok(runs) => runs,
             Err(Problem::Missing(what)) => return Ok(Completion::ignored_with(what.trim_end())),
             Err(Problem::Failure(what)) => return Err(what.into()),
@@ -133,30 +185,29 @@ impl Kernel {
     }
 
     /// Runs the programs.
-    fn boot(&self) -> Result<HashMap<String, Run>, Problem> {
+    fn boot(&self, machine: &Machine) -> Result<HashMap<String, Run>, Problem> {
         static IMAGE: LazyLock<Result<PathBuf, Problem>> = LazyLock::new(make_image);
-        for tool in [QEMU, "busybox", "cpio", "apt-get"] {
+        for tool in [machine.qemu, "cpio", "apt-get"] {
             let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             found.map_err(|e| Problem::Missing(format!("{tool}: {e}")))?;
         }
         let image = IMAGE.as_ref().map_err(Clone::clone)?;
 
-        let directory = scratch().join(self.suite);
+        let directory = scratch().join(format!("{}-{}", self.suite, machine.architecture));
         let fetch = root().join("tests/old_kernels/fetch.sh");
-        output(Command::new(fetch).arg(self.suite).arg(&directory))
+        output(Command::new(fetch).args([self.suite, machine.architecture]).arg(&directory))
             .map_err(|e| Problem::Missing(format!("Linux {}: {}", self.version, e.lines().last().unwrap_or(""))))?;
 
         // What the kernel says goes to the first serial port, and what the programs say to the second.
         let (console, results) = (directory.join("console"), directory.join("results"));
         let mut qemu = Command::new("timeout");
-        qemu.args(["7200", QEMU, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"]);
+        qemu.args(["7200", machine.qemu, "-accel", "tcg", "-smp", "2", "-m", "1024"]);
         qemu.args(["-nodefaults", "-display", "none", "-no-reboot"]);
-        for port in [&console, &results] {
-            qemu.arg("-serial").arg(format!("file:{}", port.display()));
-        }
+        qemu.arg("-serial").arg(format!("file:{}", console.display()));
+        qemu.arg("-chardev").arg(format!("file,id=results,path={}", results.display())).args(machine.options);
         qemu.arg("-kernel").arg(directory.join("vmlinuz")).arg("-initrd").arg(image);
-        let conditions = self.conditions.join(",");
-        qemu.arg("-append").arg(format!("console=ttyS0 quiet panic=-1 conditions={conditions}"));
+        let ([first, second], conditions) = (machine.ports, self.conditions.join(","));
+        qemu.arg("-append").arg(format!("console={first} quiet panic=-1 results={second} conditions={conditions}"));
         let stopped = output(&mut qemu);
 
         let runs = parse(&String::from_utf8_lossy(&fs::read(results)?));
@@ -193,7 +244,8 @@ fn make_image() -> Result<PathBuf, Problem> {
     for directory in ["bin", "dev", "etc", "lib", "lib64", "proc", "sys", "tests", "tmp"] {
         fs::create_dir_all(top.join(directory))?;
     }
-    let busybox = output(Command::new("sh").args(["-c", "command -v busybox"]))?;
+    let busybox = output(Command::new("sh").args(["-c", "command -v \"${IOQ_BUSYBOX:-busybox}\""]))
+        .map_err(|_| Problem::Missing("there is no busybox".into()))?;
     fs::copy(busybox.trim_end(), top.join("bin/busybox"))?;
     symlink("busybox", top.join("bin/sh"))?;
     fs::copy(root().join("tests/old_kernels/init.sh"), top.join("init"))?;
@@ -204,7 +256,7 @@ fn make_image() -> Result<PathBuf, Problem> {
     copy_libraries(&libraries().join(soname), &top)?;
     for name in program_names()? {
         let program = top.join("tests").join(&name);
-        let mut cc = Command::new(env::var_os("CC").unwrap_or("cc".into()));
+        let mut cc = compiler();
         cc.args(["-std=c11", "-O1", "-pthread", "-Wl,--as-needed,-rpath,/lib", "-o"]).arg(&program);
         // Which the C library loads by itself, for threads that end before their time.
         cc.arg("-Wl,--push-state,--no-as-needed,-lgcc_s,--pop-state");
@@ -222,14 +274,21 @@ fn make_image() -> Result<PathBuf, Problem> {
     Ok(image)
 }
 
-/// Copies what a program or library needs to where the dynamic linker looks for it.
+/// Copies what a program or library needs to where the dynamic linker looks for it, and the dynamic linker.
 fn copy_libraries(of: &Path, top: &Path) -> Result<(), Problem> {
-    for word in output(Command::new("ldd").arg(of))?.split_whitespace().filter(|word| word.starts_with('/')) {
-        let from = Path::new(word);
-        let directory = if word.contains("/ld-linux") { "lib64" } else { "lib" };
-        let to = top.join(directory).join(from.file_name().expect("a file"));
-        if !to.exists() {
-            fs::copy(from, to)?;
+    let headers = output(Command::new("readelf").args(["--program-headers", "--dynamic", "--wide"]).arg(of))?;
+    for line in headers.lines().filter(|line| line.contains("program interpreter") || line.contains("(NEEDED)")) {
+        let name = line.split(['[', ']']).nth(1).and_then(|name| name.split_whitespace().last()).unwrap_or_default();
+        // The dynamic linker's name is a path.
+        let to = top.join("lib").join(name);
+        let to = name.strip_prefix('/').map_or(to, |path| top.join(path));
+        if !to.exists() && !name.starts_with("libioq") {
+            let file = Path::new(name).file_name().unwrap_or_default();
+            let mut option = OsString::from("-print-file-name=");
+            option.push(file);
+            let from = output(compiler().arg(option))?;
+            fs::copy(from.trim_end(), &to)?;
+            copy_libraries(&to, top)?;
         }
     }
     Ok(())

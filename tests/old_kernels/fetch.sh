@@ -1,27 +1,34 @@
 #!/bin/sh
-# Gets the kernel of a Debian release, without installing anything: fetch.sh SUITE DIRECTORY
+# Gets the kernel of a Debian release, without installing anything: fetch.sh SUITE ARCHITECTURE DIRECTORY
 #
 # The packages come through an apt of their own below DIRECTORY, which ends up with `vmlinuz` in it.
 
 set -e
-suite=$1
-mkdir -p "$2"
-cd "$2"
+suite=$1 architecture=$2
+mkdir -p "$3"
+cd "$3"
 [ -e vmlinuz ] && exit
 
-mkdir -p apt/etc apt/lists/partial apt/cache/archives/partial unpacked
+mkdir -p apt/etc apt/lists/partial apt/cache/archives/partial
 signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
-cat >apt/etc/sources.list <<END
-deb $signed http://deb.debian.org/debian $suite main
-deb $signed http://deb.debian.org/debian-security $suite-security main
-END
-options="-q -o Dir::Etc::SourceList=$PWD/apt/etc/sources.list -o Dir::Etc::SourceParts=/dev/null
+echo "deb $signed http://deb.debian.org/debian $suite main" >apt/etc/sources.list
+# What is not released yet has no updates of its own.
+if [ "$suite" != sid ]; then
+	echo "deb $signed http://deb.debian.org/debian-security $suite-security main" >>apt/etc/sources.list
+fi
+options="-q -o APT::Architecture=$architecture -o APT::Architectures=$architecture
+	-o Dir::Etc::SourceList=$PWD/apt/etc/sources.list -o Dir::Etc::SourceParts=/dev/null
 	-o Dir::State::Lists=$PWD/apt/lists -o Dir::Cache=$PWD/apt/cache -o APT::Sandbox::User=root"
 
-# The package that is always up to date depends on the one with the kernel.
+# The package that is always up to date depends on the one with the kernel, or on one that depends on that.
+depends() {
+	apt-cache $options depends "$1" | sed -n "s/.*Depends: \($2-.*\)/\1/p"
+}
 apt-get $options update
-package=$(apt-cache $options depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
+package=$(depends "linux-image-cloud-$architecture" linux-image)
+binary=$(depends "$package" linux-binary)
+package=${binary:-$package}
 apt-get $options download "$package"
-dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x -C unpacked ./boot
-mv unpacked/boot/vmlinuz-* vmlinuz
-rm -r apt unpacked "$package"_*.deb
+dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x -O --wildcards '*/vmlinuz*' >unpacked
+mv unpacked vmlinuz
+rm -r apt "$package"_*.deb

@@ -24,7 +24,7 @@ run() {
 }
 
 # The kernel passes on what it does not know of its command line.
-exec >/dev/ttyS1
+exec >"/dev/$results"
 for condition in $(echo "$conditions" | tr , ' '); do
 	case $condition in
 	# Rings are refused to everybody, or to whoever has no privileges.
