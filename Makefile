@@ -11,7 +11,7 @@
 #
 # What proves what, and how, is in docs/testing.md:
 #
-# make check-all            all of these; some two hours, half of which is fuzzing
+# make check-all            all of these; some three hours, one of which is fuzzing
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
@@ -27,7 +27,8 @@
 # make check-corpus         the calls that fuzzing found worth keeping
 # make check-fuzz           fuzzing of the C functions, for FUZZ_SECONDS, 3600 by default
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
-# make check-old-kernels    the C tests on older kernels, in virtual machines
+# make check-old-kernels    the C tests on other kernels, in virtual machines
+# make check-everywhere     the tests on other machines, C libraries and kernels; PARTS='i686 musl' for some of them
 # make check-du             ioq-du against du
 # make check-examples       the other examples against programs of the system
 # make check-packages       the Debian packages, built and installed in fresh systems
@@ -149,9 +150,10 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 # tests/all.sh runs each of these targets with make, and adds up their counts.
 quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-faults \
 	check-ubsan check-tsan check-refusal check-valgrind check-abi
-long := check-mutations check-shuttle-anew check-old-kernels check-packages check-parking-lot check-soak check-fuzz
+everywhere := check-i686 check-musl check-s390x check-armhf check-aarch64 check-minimum-rust
+long := check-mutations check-shuttle-anew check-old-kernels $(everywhere) check-packages check-parking-lot check-soak check-fuzz
 
-.PHONY: test check-all $(quick) $(long)
+.PHONY: test check-all check-everywhere $(quick) $(long)
 test: all
 	tests/setup.sh
 	tests/all.sh $(quick)
@@ -226,6 +228,15 @@ $(BUILD)/soak: c-tests/soak/soak.c c-tests/test.h $(headers) $(BUILD)/libioq.so 
 check-old-kernels:
 	tests/setup.sh qemu-system-x86_64 busybox cpio
 	$(CARGO) test $(CARGOFLAGS) --test old_kernels
+
+# Below IOQ_EVERYWHERE, target/everywhere by default.
+PARTS ?= $(everywhere:check-%=%) old-kernels
+check-everywhere:
+	tests/all.sh $(PARTS:%=check-%)
+
+$(everywhere): check-%:
+	tests/setup.sh debootstrap
+	tests/everywhere/run.sh $*
 
 check-du: $(BUILD)/ioq-du
 	tests/du.sh $(BUILD)/ioq-du
