@@ -72,13 +72,13 @@ static void check_opened(const struct answers *answers, int result) {
 }
 
 // Whether a request has run, as can be seen from what it was to do.
-static bool has_run(const struct ioq_ent *ent, int calls) {
+static bool has_run(const struct ioq_ent *ent, const int *calls) {
     const struct answers *answers = ent->ptr;
     struct stat sb;
     CHECK_EQ(fstatat(root_fd, "mode", &sb, 0), 0);
     switch (ent->op) {
     case IOQ_CALL:
-        return calls == 1;
+        return *calls == 1;
     case IOQ_STAT:
         return !is_untouched(&answers->stat, sizeof(answers->stat));
     case IOQ_STATX:
@@ -104,7 +104,7 @@ static bool has_run(const struct ioq_ent *ent, int calls) {
     }
 }
 
-static void check(const struct ioq_ent *ent, int calls) {
+static void check(const struct ioq_ent *ent, const int *calls) {
     if (ent->op == IOQ_OPENAT) {
         check_opened(ent->ptr, ent->result);
     } else if (ent->op == IOQ_STATX && statx_refused()) {
@@ -147,7 +147,7 @@ static void all_run(struct ioq *ioq) {
     for (size_t i = 0; i < REQUESTS; ++i) {
         struct ioq_ent *ent = next(ioq);
         CHECK(ent->result != -EINTR);
-        check(ent, calls);
+        check(ent, &calls);
         ioq_free(ioq, ent);
     }
     remove_files();
@@ -170,7 +170,7 @@ static void cancelled(size_t nthreads, size_t yields) {
     for (size_t i = 0; i < REQUESTS; ++i) {
         struct ioq_ent *ent = ioq_pop(ioq, true);
         CHECK(yields > 0 || nthreads > 0 || ent->result == -EINTR);
-        check(ent, calls);
+        check(ent, &calls);
         ioq_free(ioq, ent);
     }
     CHECK(!ioq_pop(ioq, true));
