@@ -282,7 +282,7 @@ impl Walk {
             return false;
         };
         let parent = self.nodes[id].parent;
-        if !matches!(e.0, libc::EMFILE | libc::ENFILE) || !(self.close_one(parent) || !self.is_idle()) {
+        if !matches!(e.0, libc::EMFILE | libc::ENFILE) || (!self.close_one(parent) && self.is_idle()) {
             return false;
         }
         self.descriptors.max = self.descriptors.count().clamp(2, self.descriptors.max);

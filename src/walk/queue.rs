@@ -36,6 +36,7 @@ struct Slot<T> {
 }
 
 /// What has come back.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Answer {
     List(Result<List, Errno>),
     /// An open file, and its stat.
