@@ -975,7 +975,8 @@ int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned in
  *   flags should include O_CLOEXEC: a program that another thread executes inherits what is opened without.
  * - mask: what to ask statx(2) for, such as STATX_BASIC_STATS.
  * - buf: where to put the answer of statx(2). It stays the caller's, who leaves it alone until the entry is popped. It
- *   is filled if the entry's result is at least 0. NULL if nothing is to be asked.
+ *   is filled if the entry's result is at least 0; where statx(2) is refused, with what fstat(2) knows. NULL if nothing is
+ *   to be asked.
  * - ptr: anything; it comes back as the entry's ptr.
  *
  * Returns:

@@ -501,7 +501,7 @@ static bool is_other_fault(const struct request *req, int error) {
     case IOQ_LIST:
         return error > 0 && (was_injected(READING, error, req->mark) || (error == ENOMEM && lacks_memory()));
     case IOQ_OPENAT:
-        return error > 0 && (was_injected(ASKING, error, req->mark) || refused);
+        return error > 0 && was_injected(ASKING, error, req->mark);
     case IOQ_GETXATTR:
         return error > 0 && (was_injected(ASKING, error, req->mark) || was_injected(OPENING, error, req->mark));
     case IOQ_STATX:

@@ -2,10 +2,10 @@
 //!
 //! In a ring these are two trips. What was opened is kept between them.
 
-use super::{Next, Operation, Request, RingOperation, Statx, StatxPool, is_inconclusive, never_ran, opened, require};
+use super::{Next, Operation, Request, RingOperation, StatxPool, is_inconclusive, never_ran, opened, require};
 use crate::entry::*;
 use crate::fs::host::Host;
-use crate::fs::stat::does_without_statx;
+use crate::fs::stat::{self, does_without_statx};
 use crate::platform::errno::{self, Errno};
 use crate::platform::prefetch;
 use io_uring::types::{Fd, OpenHow};
@@ -80,7 +80,7 @@ impl Operation for Openat {
             if fd < 0 || buf.is_null() {
                 return fd;
             }
-            let result = Statx::call(fd, ptr::null(), 0, mask, buf);
+            let result = stat::raw(fd, c"".as_ptr(), libc::AT_EMPTY_PATH, mask, buf);
             if result < 0 {
                 opened::close(fd);
                 return result;
