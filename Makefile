@@ -29,7 +29,7 @@
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
 # make check-old-kernels    the C tests on other kernels, in virtual machines
 # make check-everywhere     the tests on other machines, C libraries and kernels; PARTS='i686 musl' for some of them
-# make check-du             ioq-du against du
+# make check-du             ioq-du against du, and whether ioq-rm removes what it is to, and nothing else
 # make check-examples       the other examples against programs of the system
 # make check-packages       the Debian packages, built and installed in fresh systems
 # make check-abi            whether programs that were built before still find the ABI that they were built for
@@ -57,7 +57,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 # Where the results go, for libraries that are built with other flags to have a place of their own.
 BUILD := build
 
-examples := $(addprefix $(BUILD)/,ioq-du ioq-stat ioq-sum)
+examples := $(addprefix $(BUILD)/,ioq-du ioq-rm ioq-stat ioq-sum)
 headers := include/ioq.h include/ioq/dir.h include/ioq/stat.h include/ioq/walk.h
 rust := Cargo.toml Cargo.lock Makefile $(shell find src -name '*.rs')
 
@@ -126,12 +126,13 @@ $(BUILD):
 # directories need no run path: `make RPATH=`.
 RPATH ?= -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
-$(examples): $(BUILD)/%: examples/%.c $(wildcard examples/*.h) $(headers) $(BUILD)/libioq.so $(BUILD)/$(soname)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -L$(BUILD) -lioq $(LDLIBS)
+$(examples): $(BUILD)/%: examples/%.c $(headers) $(BUILD)/libioq.so $(BUILD)/$(soname)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -L$(BUILD) -lioq -lm $(LDLIBS)
 
 .PHONY: run
 run: $(BUILD)/ioq-du
-	$(BUILD)/ioq-du -s --stats $(DIR)
+	@echo 'disk usage, path:'
+	@$(BUILD)/ioq-du -sh -- '$(subst ','\'',$(value DIR))'
 
 ## Manual pages
 
@@ -238,8 +239,9 @@ $(everywhere): check-%:
 	tests/setup.sh debootstrap
 	tests/everywhere/run.sh $*
 
-check-du: $(BUILD)/ioq-du
+check-du: $(BUILD)/ioq-du $(BUILD)/ioq-rm
 	tests/du.sh $(BUILD)/ioq-du
+	tests/rm.sh $(BUILD)/ioq-rm
 
 check-abi: $(BUILD)/ioq.map
 	tests/setup.sh abidiff

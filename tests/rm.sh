@@ -1,0 +1,101 @@
+#!/bin/bash
+# ioq-rm on trees made for the purpose, on each backend: tests/rm.sh PATH_TO_IOQ_RM
+#
+# What is to go is gone, and nothing else.
+set -u
+export LC_ALL=C
+prog=$(realpath -- "$1") || exit 2
+work=$(mktemp -d) || exit 2
+mounted=
+finish() {
+	[ -z "$mounted" ] || umount "$mounted"
+	chmod -R u+rwx "$work" 2>/dev/null
+	rm -rf --one-file-system "$work"
+}
+trap finish EXIT
+cd "$work" || exit 2
+passed=0 failed=0 skipped=0
+
+# expect NAME STATUS CONDITION...: the last command's exit status, and what holds after it.
+expect() {
+	local name=$1 status=$2 got=$3
+	shift 3
+	if [ "$got" = "$status" ] && "$@"; then
+		((++passed))
+	else
+		echo "FAIL $name, $IOQ_BACKEND: status $got, not $status, or not: $*"
+		((++failed))
+	fi
+}
+gone() {
+	[ ! -e "$1" ] && [ ! -L "$1" ]
+}
+remove() {
+	timeout 60 "$prog" "$@" >out 2>err
+}
+
+for IOQ_BACKEND in auto uring sync; do
+	export IOQ_BACKEND
+	if [ $IOQ_BACKEND = uring ] && ! "$prog" -f nowhere 2>/dev/null; then
+		((++skipped))
+		continue
+	fi
+	mkdir -p keep/inside tree/{a,b,c}/{1..9}/{x,y} && echo x | tee keep/inside/file tree/{a,b}/{1..9}/{f,x/g} >/dev/null
+	ln -s ../keep tree/link && ln -s "$work/keep" tree/a/1/link && ln -s nowhere tree/broken && mkfifo tree/fifo
+	remove -rf tree
+	expect "a tree, with links out of it" 0 $? gone tree
+	expect "what links lead to" 0 0 test -f keep/inside/file
+
+	ln -s keep link
+	remove -rf link/
+	expect "a link with a slash" 1 $? test -f keep/inside/file -a -L link
+	remove -rf link
+	expect "a link" 0 $? gone link
+	expect "what it leads to" 0 0 test -f keep/inside/file
+
+	remove nowhere
+	expect "what is not there" 1 $? grep -q "nowhere" err
+	remove -f nowhere
+	expect "what is not there, -f" 0 $? test ! -s err
+	for root in / /. // . .. keep/..; do
+		timeout 5 "$prog" -f --one-file-system -- "$root" 2>err
+		expect "$root" 1 $? grep -q refusing err
+	done
+
+	mkdir many && (cd many && seq -f 'file %g' 20000 | tr '\n' '\0' | xargs -0 touch)
+	remove -r many
+	expect "many files" 0 $? gone many
+	mkdir deep && (cd deep && for _ in {1..40}; do mkdir -p "$(printf 'd/%.0s' {1..50})" && cd "$(printf 'd/%.0s' {1..50})"; touch f; done)
+	(ulimit -n 24 && remove -r deep)
+	expect "2,000 levels, few descriptors" 0 $? gone deep
+
+	# A directory and a link out of the tree change places all the time.
+	for _ in {1..20}; do
+		mkdir -p tree/{1..30}/d/e && ln -s "$work/keep" tree/link
+		(for i in {1..30}; do mv tree/"$i"/d tree/"$i"/e && ln -s "$work/keep" tree/"$i"/d; done) 2>/dev/null &
+		remove -rf tree
+		wait $!
+		rm -rf tree
+	done
+	expect "directories that become links" 0 0 test -f keep/inside/file
+
+	if [ "$(id -u)" = 0 ]; then
+		mkdir -p tree/mount tree/other
+		if mount -t tmpfs none tree/mount 2>/dev/null; then
+			mounted=$work/tree/mount
+			touch tree/mount/file
+			remove -rf --one-file-system tree
+			expect "another file system" 1 $? test -f tree/mount/file -a ! -e tree/other
+			umount tree/mount && mounted=
+		else
+			((++skipped))
+		fi
+		rm -rf tree
+		mkdir -p tree/locked/in tree/empty && chmod 0 tree/empty && chmod 555 tree/locked && chmod 777 . tree
+		timeout 60 setpriv --reuid=65534 --regid=65534 --clear-groups "$prog" -r tree 2>err
+		expect "what may not be removed" 1 $? test -d tree/locked/in -a "$(grep -c locked/in err)" = 1
+	fi
+	rm -rf tree keep
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
