@@ -238,6 +238,7 @@ static void changing_trees(void) {
         static char part[64];
         snprintf(part, sizeof(part), "changing_trees, seed %llu", (unsigned long long)seed);
         test_part = part;
+        watchdog();
         walk_changing_tree(seed);
     }
 }
