@@ -1,7 +1,7 @@
 /*
  * Walks through directory trees: fts(3) in parallel.
  *
- *     const char *roots[] = {"/usr", NULL};
+ *     const char *roots[] = {"/etc", NULL};
  *     struct ioq_walk_options options = {
  *         .size = sizeof(options), .flags = IOQ_WALK_STAT, .mask = STATX_SIZE,
  *     };
