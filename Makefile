@@ -152,7 +152,7 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-faults \
 	check-ubsan check-tsan check-refusal check-valgrind check-abi
 everywhere := check-i686 check-musl check-s390x check-armhf check-aarch64 check-minimum-rust
-long := check-mutations check-shuttle-anew check-old-kernels $(everywhere) check-packages check-parking-lot check-soak check-fuzz
+long := check-mutations check-shuttle-anew check-matrix-anew check-old-kernels $(everywhere) check-packages check-parking-lot check-soak check-fuzz
 
 .PHONY: test check-all check-everywhere $(quick) $(long)
 test: all
@@ -182,6 +182,11 @@ check-shuttle-anew:
 check-mutations check-kernel check-faults check-matrix:
 	tests/setup.sh
 	$(CARGO) test $(CARGOFLAGS) --test $(@:check-%=%)
+
+check-matrix-anew: export IOQ_MATRIX_BASE := $(or $(IOQ_MATRIX_BASE),random)
+check-matrix-anew: export IOQ_MATRIX_SEEDS := $(or $(IOQ_MATRIX_SEEDS),40)
+check-matrix-anew:
+	$(MAKE) --no-print-directory check-matrix
 
 check-refusal:
 	tests/setup.sh
