@@ -15,7 +15,8 @@
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
-# make check-shuttle-anew   the same, five times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
+# make check-shuttle-anew   the same, ten times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
+# make check-matrix-anew    check-matrix, four times as many and others each time; IOQ_MATRIX_BASE repeats one
 # make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-faults         each call of the library's that can fail fails, at each place
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
