@@ -207,9 +207,11 @@ static void every_change(struct ioq *ioq) {
 static int foreign_fd;
 
 static void nothing_changes(struct ioq *ioq) {
+    struct stat stat;
+    CHECK_EQ(fstat(foreign_fd, &stat), 0);
     for (size_t i = 0; i < COUNT(changes); ++i) {
         const struct change *change = &changes[i];
-        const int fds[] = {-1, geteuid() == 0 ? INT_MAX : foreign_fd};
+        const int fds[] = {-1, stat.st_uid == geteuid() ? INT_MAX : foreign_fd};
         // One thing that is wrong is enough.
         bool is_empty = !*change->path || (change->newpath && !*change->newpath);
         for (size_t j = 0; j < COUNT(fds) && !is_empty; ++j) {
