@@ -16,7 +16,7 @@ tests/everywhere/build.sh "$target" "$compiler"
 # Not by `cargo test`, which would build what the other tests need for that machine as well.
 env "$linker=$compiler" cargo rustc --locked --lib --crate-type cdylib --target "$target" --target-dir "$units" -- --test
 
-# A compiler for which the flags are not that are usual here.
+# The flags that the compiler would get by default are for this machine.
 export CARGO_TARGET_DIR=/everywhere/host
 cargo test --locked --test c_programs --no-run
 export CC="$compiler" CRATE_CC_NO_DEFAULTS=1 CFLAGS='-O1 -g' IOQ_PREFIX="$prefix" IOQ_TEST_WRAPPER="$emulator"
@@ -29,6 +29,14 @@ if [ "$emulator" ]; then
 	units_skip='--skip mounts_have_different_ids'
 fi
 
+case $target in
+armv7-*)
+	# The second run below has them.
+	echo 'not run with sizes of 32 bits: list, walk: the emulator has positions of 64 bits in directories'
+	skip="$skip --skip list:: --skip walk::"
+	;;
+esac
+
 status=0
 $emulator "$units/$target/debug/deps/ioq" $units_skip || status=$?
 cargo test --locked --test c_programs -- $skip || status=$?
@@ -36,7 +44,10 @@ case $target in
 i686-* | armv7-*)
 	# Whatever programs take for the sizes of files and for times.
 	export CFLAGS="$CFLAGS -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64"
-	cargo test --locked --test c_programs -- $skip stat || status=$?
+	skip=${skip% --skip list:: --skip walk::}
+	for name in stat list walk; do
+		cargo test --locked --test c_programs -- $skip "$name" || status=$?
+	done
 	;;
 esac
 exit $status
