@@ -169,7 +169,8 @@ impl<T> Slot<T> {
     fn new() -> Self {
         // SAFETY: integers, for which 0 is a value.
         let how = unsafe { MaybeUninit::zeroed().assume_init() };
-        Self { token: None, name: Vec::new(), how, list: ptr::null_mut(), stat: MaybeUninit::uninit() }
+        // Tools that watch memory do not see the kernel write to the buffer.
+        Self { token: None, name: Vec::new(), how, list: ptr::null_mut(), stat: MaybeUninit::zeroed() }
     }
 }
 
