@@ -144,7 +144,7 @@ static void new_files(struct ioq *ioq) {
     CHECK_EQ(open_with(ioq, root_fd, "new", how, NULL), -EEXIST);
 
     // It is empty when it is asked about.
-    struct statx buf;
+    struct statx buf = {.stx_size = 1};
     how.flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
     fd = open_with(ioq, root_fd, "new", how, &buf);
     CHECK(fd >= 0);
@@ -162,7 +162,7 @@ static void answer_fails(struct ioq *ioq) {
         return;
     }
     struct open_how how = how_to(O_RDONLY);
-    struct statx buf;
+    struct statx buf = {.stx_size = 1};
     unsigned int reserved = UINT32_C(1) << 31;
     int fd = openat(root_fd, "file", O_RDONLY | O_CLOEXEC);
     CHECK_EQ(syscall(SYS_statx, fd, "", AT_EMPTY_PATH, reserved, &buf), -1);
