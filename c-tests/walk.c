@@ -459,6 +459,8 @@ static void as_nobody(void) {
 }
 
 int main(void) {
+    need_address_space(256 << 20); // as much is read ahead as the options allow
+    need_fds(512);
     root_fd = temp_dir(root);
     make_tree();
     CHECK_EQ(fchdir(root_fd), 0);

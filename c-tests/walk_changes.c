@@ -244,6 +244,8 @@ static void changing_trees(void) {
 }
 
 int main(void) {
+    need_address_space(256 << 20); // as much is read ahead as the options allow
+    need_fds(512);
     root_fd = temp_dir(root);
     CHECK_EQ(fchdir(root_fd), 0);
     RUN(changing_trees);

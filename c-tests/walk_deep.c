@@ -170,6 +170,8 @@ static void wide(void) {
 }
 
 int main(void) {
+    need_address_space(256 << 20); // as much is read ahead as the options allow
+    need_fds(512);
     levels = from_environment("IOQ_WALK_LEVELS", is_slow() ? 100 : 600);
     width = from_environment("IOQ_WALK_WIDTH", is_slow() ? 1500 : 6000);
     root_fd = temp_dir(root);
