@@ -19,6 +19,7 @@
 # make check-matrix-anew    check-matrix, four times as many and others each time; IOQ_MATRIX_BASE repeats one
 # make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-faults         each call of the library's that can fail fails, at each place
+# make check-some-faults    every fourth case of that
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-matrix         random requests against plain system calls, in every condition; IOQ_MATRIX_SEEDS=N for more
@@ -150,10 +151,10 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 ## Tests
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
-quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-faults \
+quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-some-faults \
 	check-ubsan check-tsan check-refusal check-valgrind check-abi
 everywhere := check-i686 check-musl check-s390x check-armhf check-aarch64 check-minimum-rust
-long := check-mutations check-shuttle-anew check-matrix-anew check-old-kernels $(everywhere) check-packages check-parking-lot check-soak check-fuzz
+long := check-faults check-mutations check-shuttle-anew check-matrix-anew check-old-kernels $(everywhere) check-packages check-parking-lot check-soak check-fuzz
 
 .PHONY: test check-all check-everywhere $(quick) $(long)
 test: all
@@ -183,6 +184,9 @@ check-shuttle-anew:
 check-mutations check-kernel check-faults check-matrix:
 	tests/setup.sh
 	$(CARGO) test $(CARGOFLAGS) --test $(@:check-%=%)
+
+check-some-faults:
+	IOQ_FAULTS_EVERY=4 $(MAKE) --no-print-directory check-faults
 
 check-matrix-anew: export IOQ_MATRIX_BASE := $(or $(IOQ_MATRIX_BASE),random)
 check-matrix-anew: export IOQ_MATRIX_SEEDS := $(or $(IOQ_MATRIX_SEEDS),40)
