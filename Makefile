@@ -11,7 +11,7 @@
 #
 # What proves what, and how, is in docs/testing.md:
 #
-# make check-all            all of these; some three hours, one of which is fuzzing
+# make check-all            all of these; some four hours, one of which is fuzzing
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
