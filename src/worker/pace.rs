@@ -24,8 +24,11 @@ const SLOW: Duration = Duration::from_micros(80);
 const REMEMBERED: u32 = 8;
 
 /// Of those, how many must be slow for the ring to pay. One that was interrupted, or that had to wait for a processor,
-/// is not to decide; but on a slow file system, each that is waited for one by one costs as much as a hundred at once.
+/// is not to decide.
 const RING_PAYS: u32 = 2;
+
+/// What is so slow that the first is enough: to wait for one more costs as much as some hundred in the ring.
+const VERY_SLOW: Duration = Duration::from_millis(1);
 
 /// How long after a ring could not be had another one is tried.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -127,7 +130,9 @@ impl Pace {
             return Change::Nothing;
         }
         let next = loop {
-            let next = (seen << 1 | usize::from(slow)) & ((1 << REMEMBERED) - 1);
+            let bits = if slow && time >= VERY_SLOW { RING_PAYS } else { 1 };
+            let slow_bits = if slow { (1 << bits) - 1 } else { 0 };
+            let next = (seen << bits | slow_bits) & ((1 << REMEMBERED) - 1);
             match history.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => break next,
                 Err(now) => seen = now,
@@ -247,6 +252,15 @@ mod tests {
         assert!(pace.suits_ring(IOQ_STAT) && !pace.suits_ring(IOQ_OPENDIR));
         let changes: Vec<_> = (0..8).map(|_| measured(&pace, IOQ_STAT, QUICK)).collect();
         assert_eq!(changes.iter().filter(|&change| *change == RingOff).count(), 1);
+        assert!(!pace.wants_ring());
+    }
+
+    #[test]
+    fn a_single_very_slow_one_is_enough() {
+        let pace = Pace::new(Backend::Auto);
+        assert_eq!(measured(&pace, IOQ_STAT, VERY_SLOW), RingOn);
+        let changes: Vec<_> = (0..8).map(|_| measured(&pace, IOQ_STAT, QUICK)).collect();
+        assert_eq!(changes.last(), Some(&Nothing));
         assert!(!pace.wants_ring());
     }
 

@@ -10,7 +10,7 @@
 use crate::platform::sync::Instant;
 
 /// Where to start: enough for a network file system, little for the kernel.
-const FIRST: usize = 64;
+const FIRST: usize = 128;
 
 /// What doubling the limit must bring, and what halving it may cost.
 const GAIN: f64 = 1.2;
@@ -110,8 +110,10 @@ impl Limit {
         let has_lost = throughput < self.before * LOSS;
         (self.phase, self.current) = match self.phase {
             phase @ (Phase::Start | Phase::Up) if has_gained && old < self.bound => (phase, double),
-            // No further up, or the last step brought nothing: it is taken back, and so is the next, until that costs
-            // something. (What seems to be a gain may be but a server, or a machine, that gets going.)
+            // No further up. (What seems to be a gain may be but a server, or a machine, that gets going; if so, that is
+            // found out after a while.)
+            Phase::Start | Phase::Up if has_gained => (Phase::Stay, old),
+            // The last step brought nothing: it is taken back, and so is the next, until that costs something.
             Phase::Start | Phase::Up => (Phase::Down, half),
             Phase::Down if has_lost => (Phase::Stay, double),
             Phase::Down if old > 1 => (Phase::Down, half),
@@ -155,7 +157,7 @@ mod tests {
     #[test]
     fn where_more_at_once_brings_more_the_limit_grows_to_the_bound() {
         let mut limit = Limit::new(256);
-        assert_eq!(run(&mut limit, 4, server(10_000)), [128, 256, 128, 256]);
+        assert_eq!(run(&mut limit, 4, server(10_000)), [256, 256, 128, 256]);
         assert_eq!(limit.phase, Phase::Stay);
         assert_eq!(settle(&mut limit, server(10_000)), 256);
     }
