@@ -110,7 +110,7 @@ struct Workload {
 
 const ALL: &[Backend] = &[Auto, Uring, Sync];
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     Workload {
         name: "mixture",
         backends: ALL,
@@ -138,6 +138,7 @@ const WORKLOADS: [Workload; 9] = [
     Workload { name: "events", backends: ALL, uses: &[poll(2, 64)], flood: false },
     Workload { name: "own", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
     Workload { name: "changes", backends: ALL, uses: &[block(0, 64), block(1, 64), poll(2, 64)], flood: false },
+    Workload { name: "walk", backends: ALL, uses: &[block(1, 64), poll(2, 4), block(8, 6), help(2, 64)], flood: false },
     // Through the ring, whether the user insists on it or stats take long.
     Workload { name: "flood", backends: &[Uring], uses: &[poll(1, 64), block(8, 4096)], flood: true },
     Workload { name: "slow", backends: &[Auto], uses: &[poll(1, 64), poll(2, 64)], flood: true },
@@ -299,7 +300,7 @@ fn scratch() -> PathBuf {
 
 fn sources() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests/faults");
-    ["inject", "ledger", "main", "patch", "request", "ring", "workload", "wrap"]
+    ["inject", "ledger", "main", "patch", "request", "ring", "walk", "workload", "wrap"]
         .map(|name| directory.join(name).with_extension("c"))
         .into()
 }

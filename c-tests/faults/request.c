@@ -5,7 +5,7 @@
 #include <sys/xattr.h>
 
 // What directories hold, with names so long that it takes several reads to list them.
-enum { ENTRIES = 40, LISTED = 20, PADDING = 240 };
+enum { ENTRIES = 40, LISTED = 20, PADDING = 240, LAST = TREE_DIRS - 1 };
 
 // How many kinds of changes there are.
 enum { CHANGES = 15 };
@@ -35,15 +35,23 @@ void make_tree(void) {
     CHECK_EQ(symlinkat("nowhere", root_fd, "link"), 0);
     CHECK_EQ(fstatat(root_fd, "link", &sb, AT_SYMLINK_NOFOLLOW), 0);
     link_ino = sb.st_ino;
-    for (int i = 0; i < 3; ++i) {
+    for (size_t i = 0; i < TREE_DIRS; ++i) {
         char name[NAME_MAX + 16];
-        snprintf(name, sizeof(name), "dir-%d", i);
+        snprintf(name, sizeof(name), "dir-%zu", i);
         CHECK_EQ(mkdirat(root_fd, name, 0755), 0);
-        for (int j = 0; j < (i < 2 ? ENTRIES : LISTED); ++j) {
-            snprintf(name, sizeof(name), "dir-%d/%d-%0*d", i, j, PADDING, 0);
+        for (size_t j = 0; j < tree_names(i); ++j) {
+            snprintf(name, sizeof(name), "dir-%zu/%zu-%0*d", i, j, PADDING, 0);
             make_file(root_fd, name, 0);
         }
     }
+}
+
+const char *tree_path(void) {
+    return root;
+}
+
+size_t tree_names(size_t dir) {
+    return dir < LAST ? ENTRIES : LISTED;
 }
 
 void remove_tree(void) {

@@ -38,9 +38,12 @@ struct request {
     atomic_int calls;
 };
 
-// The tree that the requests are about.
+// The tree that the requests are about: directories from "dir-0" on with files in them, and how many names are beside those.
+enum { TREE_DIRS = 3, TREE_NAMES = TREE_DIRS + 2 };
 void make_tree(void);
 void remove_tree(void);
+const char *tree_path(void);
+size_t tree_names(size_t dir);
 
 // Submits the i-th kind of request. Returns false if the library has no memory for that; then nothing is left of it.
 bool submit_any(struct ioq *ioq, struct request *req, size_t i);

@@ -129,8 +129,7 @@ static bool has_worker(void) {
     return found;
 }
 
-// Whether no worker can be started for good. Then nothing runs but in a pop that blocks.
-static bool is_deserted(void) {
+bool is_deserted(void) {
     const struct fault *fault = injected();
     return fault->mode == ON && (fault->kind == MEMORY || fault->kind == THREAD) && !has_worker();
 }
@@ -299,6 +298,7 @@ const struct workload workloads[] = {
     {.name = "events", .run = events},
     {.name = "own", .run = own},
     {.name = "changes", .run = changes},
+    {.name = "walk", .run = walk_tree},
     {.name = "flood", .run = flood, .flags = IOQ_NO_DESCRIPTORS, .inflight = 6},
     {.name = "slow", .run = slow, .delay = 100},
     {.name = NULL},

@@ -27,6 +27,12 @@ struct workload {
 // Up to one without a name.
 extern const struct workload workloads[];
 
+// A walk through the tree.
+void walk_tree(const struct use *use);
+
+// Whether no worker can be started for good. Then nothing runs but in a call that blocks.
+bool is_deserted(void);
+
 // Fails unless the requests so far went through a ring at least once.
 void check_rings_used(void);
 

@@ -9,6 +9,7 @@ use super::Walk;
 use super::nodes::{Id, Identity, Node};
 use super::options::probe_flags;
 use super::queue::{Answer, List};
+use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use libc::statx;
 use std::mem::size_of;
@@ -194,6 +195,10 @@ impl Walk {
             }
         };
         self.unpin_parent(id);
+        if self.entered.try_reserve(1).is_err() {
+            self.fail(Task::Open(id), alloc::NO_MEMORY);
+            return Ok(());
+        }
         let (Some(fd), Some(&stat)) = (list.take_fd(), list.stat()) else {
             unreachable!("both were asked for");
         };
@@ -208,7 +213,6 @@ impl Walk {
             self.fail(Task::Open(id), Errno(libc::ELOOP));
             return Ok(());
         }
-        self.entered.try_reserve(1).map_err(|_| crate::platform::alloc::NO_MEMORY)?;
         *self.entered.entry(identity).or_insert(0) += 1;
         self.nodes[id].identity = Some(identity);
         self.descriptors.add(&mut self.nodes, id, fd);
