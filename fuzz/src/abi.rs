@@ -13,6 +13,49 @@ pub struct ioq {
 }
 
 #[repr(C)]
+pub struct ioq_walk {
+    _opaque: [u8; 0],
+}
+
+pub const IOQ_WALK_STAT: c_uint = 1;
+pub const IOQ_WALK_PRE: c_uint = 2;
+pub const IOQ_WALK_POST: c_uint = 4;
+pub const IOQ_WALK_FOLLOW_ROOTS: c_uint = 16;
+pub const IOQ_WALK_FOLLOW: c_uint = 32;
+/// All that there are.
+pub const IOQ_WALK_FLAGS: c_uint = 511;
+
+#[repr(C)]
+pub struct ioq_walk_options {
+    pub size: usize,
+    pub flags: c_uint,
+    pub mask: c_uint,
+    pub nthreads: usize,
+    pub max_depth: usize,
+    pub max_fds: usize,
+    pub max_memory: usize,
+    pub skip: Option<unsafe extern "C" fn(ent: *const ioq_walk_ent, arg: *mut c_void) -> bool>,
+    pub arg: *mut c_void,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ioq_walk_ent {
+    pub path: *const c_char,
+    pub path_len: usize,
+    pub name: *const c_char,
+    pub depth: usize,
+    pub ino: u64,
+    pub stat: *const libc::statx,
+    pub data: *mut *mut c_void,
+    pub parent_data: *mut *mut c_void,
+    pub error: c_int,
+    pub dirfd: c_int,
+    pub kind: u8,
+    pub post: bool,
+}
+
+#[repr(C)]
 pub struct bfs_dir {
     _opaque: [u8; 0],
 }
@@ -448,6 +491,13 @@ unsafe extern "C" {
     pub fn ioq_last(ioq: *const ioq) -> *const ioq_ent;
     pub fn ioq_cancel_one(ioq: *mut ioq, ent: *const ioq_ent);
     pub fn ioq_destroy(ioq: *mut ioq);
+
+    pub fn ioq_walk_open(roots: *const *const c_char, options: *const ioq_walk_options) -> *mut ioq_walk;
+    pub fn ioq_walk_next(walk: *mut ioq_walk, ent: *mut *const ioq_walk_ent) -> c_int;
+    pub fn ioq_walk_try_next(walk: *mut ioq_walk, ent: *mut *const ioq_walk_ent) -> c_int;
+    pub fn ioq_walk_fd(walk: *mut ioq_walk) -> c_int;
+    pub fn ioq_walk_prune(walk: *mut ioq_walk);
+    pub fn ioq_walk_close(walk: *mut ioq_walk) -> c_int;
 
     pub fn bfs_allocdir() -> *mut bfs_dir;
     pub fn bfs_opendir(dir: *mut bfs_dir, at_fd: c_int, at_path: *const c_char, flags: c_uint) -> c_int;

@@ -405,7 +405,8 @@ pub enum Step {
         dir: Dir,
         how: Use,
     },
-    /// Likewise.
+    /// Likewise, with one of its own.
+    Walk(Box<Walk>),
     StatAlone {
         at: At,
         path: Path,
@@ -417,6 +418,47 @@ pub enum Step {
         no_src: bool,
         no_dest: bool,
     },
+}
+
+/// A walk, and how it is used.
+#[derive(Arbitrary, Debug)]
+pub struct Walk {
+    pub backend: Backend,
+    pub roots: Vec<Path>,
+    pub no_roots: bool,
+    pub no_options: bool,
+    pub flags: WalkFlags,
+    pub mask: u32,
+    pub threads: u8,
+    pub max_depth: u8,
+    pub max_fds: u8,
+    pub max_memory: u16,
+    /// With options of an older version, or a newer one.
+    pub less: bool,
+    pub more: bool,
+    /// Whether what other queues change is left out.
+    pub skips: bool,
+    /// Whether to wait for entries, or for the descriptor.
+    pub waits: bool,
+    /// Which entries are not to be entered, one in so many; 0 for none.
+    pub prune: u8,
+    /// After how many entries to close it.
+    pub stop: Option<u8>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum WalkFlags {
+    Known(u16),
+    Any(u32),
+}
+
+impl WalkFlags {
+    pub fn value(self) -> u32 {
+        match self {
+            WalkFlags::Known(n) => u32::from(n) & IOQ_WALK_FLAGS,
+            WalkFlags::Any(flags) => flags,
+        }
+    }
 }
 
 /// Flags of a stat or a directory.

@@ -21,6 +21,7 @@ mod input;
 mod make;
 mod queue;
 mod request;
+mod walk;
 mod world;
 
 pub use input::Input;
@@ -120,6 +121,7 @@ impl Run {
             Step::Change { queue, ref change, no_path } => self.change(queue, change, no_path),
             Step::StatAlone { at, ref path, flags, no_buf } => stat_alone(at, path, flags.value(), no_buf),
             Step::Convert { ref answer, no_src, no_dest } => convert(answer, no_src, no_dest),
+            Step::Walk(ref walk) => walk::run(walk),
             Step::UseDir { dir, how } => self.world.dirs.use_alone(dir.index(), how),
             Step::Destroy { queue } => {
                 if let Some(queue) = self.queues.get_mut(queue.index()).and_then(Option::take) {
