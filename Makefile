@@ -11,29 +11,30 @@
 #
 # What proves what, and how, is in docs/testing.md:
 #
-# make check-all            all of these; some four hours, one of which is fuzzing
+# make check-all            all of these but those of check-everywhere; some two hours
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
-# make check-shuttle-anew   the same, ten times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
-# make check-matrix-anew    check-matrix, four times as many and others each time; IOQ_MATRIX_BASE repeats one
+# make check-shuttle-anew   the same, four times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
+# make check-matrix-anew    check-matrix, twice as many and others each time; IOQ_MATRIX_BASE repeats one
 # make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-faults         each call of the library's that can fail fails, at each place
 # make check-some-faults    every fourth case of that
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
+# make check-some-refusal   of calls that may be refused in several ways, one each
 # make check-matrix         random requests against plain system calls, in every condition; IOQ_MATRIX_SEEDS=N for more
 # make check-asan, check-tsan, check-ubsan   the C tests with a sanitizer, in them and in the library
 # make check-valgrind       the C tests under valgrind: no leak, no descriptor left open
 # make check-parking-lot    the unit tests and the C tests with parking_lot's locks
 # make check-corpus         the calls that fuzzing found worth keeping
-# make check-fuzz           fuzzing of the C functions, for FUZZ_SECONDS, 3600 by default
+# make check-fuzz           fuzzing of the C functions, for FUZZ_SECONDS, 1800 by default
 # make check-soak           a mixed load for SOAK_SECONDS, 600 by default; SOAK_SEED repeats one
-# make check-old-kernels    the C tests on other kernels, in virtual machines
-# make check-everywhere     the tests on other machines, C libraries and kernels; PARTS='i686 musl' for some of them
+# make check-everywhere     the tests on other machines, C libraries, kernels and systems; PARTS='i686 musl' for some of them
+# make check-old-kernels    one of these: the C tests on other kernels, in virtual machines
+# make check-packages       another: the Debian packages, built and installed in fresh systems
 # make check-du             ioq-du against du, and whether ioq-rm removes what it is to, and nothing else
 # make check-examples       the other examples against programs of the system
-# make check-packages       the Debian packages, built and installed in fresh systems
 # make check-abi            whether programs that were built before still find the ABI that they were built for
 
 CARGO ?= cargo
@@ -152,11 +153,12 @@ $(BUILD)/generate-man: $(wildcard man/generate/*.rs) | $(BUILD)
 
 # tests/all.sh runs each of these targets with make, and adds up their counts.
 quick := check-rust check-loom check-shuttle check-kernel check-matrix check-corpus check-du check-examples lint check-asan check-some-faults \
-	check-ubsan check-tsan check-refusal check-valgrind check-abi
+	check-ubsan check-tsan check-some-refusal check-valgrind check-abi
+long := check-faults check-refusal check-mutations check-shuttle-anew check-matrix-anew check-parking-lot check-soak check-fuzz
 everywhere := check-i686 check-musl check-s390x check-armhf check-aarch64 check-minimum-rust
-long := check-faults check-mutations check-shuttle-anew check-matrix-anew check-old-kernels $(everywhere) check-packages check-parking-lot check-soak check-fuzz
+elsewhere := $(everywhere) check-old-kernels check-packages
 
-.PHONY: test check-all check-everywhere $(quick) $(long)
+.PHONY: test check-all check-everywhere $(quick) $(long) $(elsewhere)
 test: all
 	tests/setup.sh
 	tests/all.sh $(quick)
@@ -176,7 +178,7 @@ check-shuttle:
 		--target-dir $(target)/shuttle models::
 
 check-shuttle-anew: export SHUTTLE_RANDOM_SEED := $(or $(SHUTTLE_RANDOM_SEED),$(strip $(shell od -An -N4 -tu4 /dev/urandom)))
-check-shuttle-anew: export IOQ_ITERATIONS := $(or $(IOQ_ITERATIONS),50000)
+check-shuttle-anew: export IOQ_ITERATIONS := $(or $(IOQ_ITERATIONS),20000)
 check-shuttle-anew:
 	@echo "SHUTTLE_RANDOM_SEED=$$SHUTTLE_RANDOM_SEED IOQ_ITERATIONS=$$IOQ_ITERATIONS"
 	$(MAKE) --no-print-directory check-shuttle
@@ -189,13 +191,15 @@ check-some-faults:
 	IOQ_FAULTS_EVERY=4 $(MAKE) --no-print-directory check-faults
 
 check-matrix-anew: export IOQ_MATRIX_BASE := $(or $(IOQ_MATRIX_BASE),random)
-check-matrix-anew: export IOQ_MATRIX_SEEDS := $(or $(IOQ_MATRIX_SEEDS),40)
+check-matrix-anew: export IOQ_MATRIX_SEEDS := $(or $(IOQ_MATRIX_SEEDS),20)
 check-matrix-anew:
 	$(MAKE) --no-print-directory check-matrix
 
-check-refusal:
+check-refusal: refusal := refusal
+check-some-refusal: refusal := some-refusal
+check-refusal check-some-refusal:
 	tests/setup.sh
-	IOQ_TEST_CONDITIONS=refusal $(CARGO) test $(CARGOFLAGS) --test c_programs
+	IOQ_TEST_CONDITIONS=$(refusal) $(CARGO) test $(CARGOFLAGS) --test c_programs
 
 check-asan: sanitizer := address
 check-tsan: sanitizer := thread
@@ -224,7 +228,7 @@ check-parking-lot:
 check-corpus:
 	$(CARGO) test $(CARGOFLAGS) --manifest-path fuzz/Cargo.toml --target-dir $(target)/corpus --test corpus
 
-FUZZ_SECONDS ?= 3600
+FUZZ_SECONDS ?= 1800
 check-fuzz: check-corpus
 	tests/setup.sh cargo-fuzz
 	tests/fuzz.sh $(FUZZ_SECONDS) $(target)/fuzz
@@ -241,7 +245,7 @@ check-old-kernels:
 	$(CARGO) test $(CARGOFLAGS) --test old_kernels
 
 # Below IOQ_EVERYWHERE, target/everywhere by default.
-PARTS ?= $(everywhere:check-%=%) old-kernels
+PARTS ?= $(elsewhere:check-%=%)
 check-everywhere:
 	tests/all.sh $(PARTS:%=check-%)
 
@@ -289,11 +293,12 @@ bench: $(BUILD)/libioq.so $(BUILD)/$(soname)
 
 ## Installation
 
+tools := ioq-du ioq-rm
 cmake := ioqConfig.cmake ioqConfigVersion.cmake
-installed := $(BINDIR)/ioq-du \
+installed := $(addprefix $(BINDIR)/,$(tools)) \
 	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc $(addprefix cmake/ioq/,$(cmake))) \
 	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers)) \
-	$(addprefix $(MANDIR)/,man1/ioq-du.1 man7/ioq.7 $(patsubst %,man3/%.3,$(functions)))
+	$(addprefix $(MANDIR)/,$(tools:%=man1/%.1) man7/ioq.7 $(patsubst %,man3/%.3,$(functions)))
 
 # In ioq.pc, paths below the prefix are written so that pkg-config can move it.
 relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
@@ -309,7 +314,7 @@ install-filled = sed -e 's|@VERSION@|$(version)|' -e 's|@MAJOR@|$(major)|' -e 's
 .PHONY: install
 install: all
 	install -d $(addprefix $(DESTDIR),$(sort $(dir $(installed))))
-	$(INSTALL_PROGRAM) $(BUILD)/ioq-du $(DESTDIR)$(BINDIR)
+	$(INSTALL_PROGRAM) $(addprefix $(BUILD)/,$(tools)) $(DESTDIR)$(BINDIR)
 	$(INSTALL_PROGRAM) $(BUILD)/$(so) $(DESTDIR)$(LIBDIR)
 	ln -sf $(so) $(DESTDIR)$(LIBDIR)/$(soname)
 	ln -sf $(so) $(DESTDIR)$(LIBDIR)/libioq.so
@@ -319,7 +324,7 @@ install: all
 	$(call install-filled,ioq.pc.in,$(LIBDIR)/pkgconfig/ioq.pc)
 	$(call install-filled,cmake/ioqConfig.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfig.cmake)
 	$(call install-filled,cmake/ioqConfigVersion.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfigVersion.cmake)
-	$(INSTALL_DATA) $(BUILD)/man/ioq-du.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL_DATA) $(tools:%=$(BUILD)/man/%.1) $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL_DATA) $(patsubst %,$(BUILD)/man/%.3,$(functions)) $(DESTDIR)$(MANDIR)/man3
 	$(INSTALL_DATA) $(BUILD)/man/ioq.7 $(DESTDIR)$(MANDIR)/man7
 

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEPTH = 128, THREADS = 16 };
+enum { DEPTH = 128, THREADS = 16, TRIES = 8 };
 
 /** A directory that is being walked; it stays until what is in it was removed. */
 struct dir {
@@ -40,6 +40,7 @@ struct removal {
 static struct ioq *ioq;
 static bool force, verbose, failed, preserve_root = true;
 static bool incomplete; // entries were there that the walk has not seen, since others went meanwhile
+static bool last_try; // what is not empty now stays
 static size_t removed;
 
 static _Noreturn void fatal(const char *what)
@@ -61,7 +62,7 @@ static void fail(struct dir *dir, const char *path, int error)
 static void finish(struct removal *removal, int error)
 {
 	struct dir *dir = removal->dir;
-	if (error == ENOTEMPTY && !removal->error) {
+	if (error == ENOTEMPTY && !removal->error && !last_try) {
 		incomplete = true;
 		if (dir) {
 			dir->failed = true;
@@ -211,6 +212,7 @@ int main(int argc, char *argv[])
 		}
 	}
 	// Again for what was not seen, as long as that helps.
+	size_t tries = 0;
 	do {
 		incomplete = false;
 		removed = 0;
@@ -229,11 +231,8 @@ int main(int argc, char *argv[])
 			reap(true);
 		}
 		force = true; // those that are gone
-	} while (incomplete && removed > 0);
-	if (incomplete) {
-		fputs("ioq-rm: some directories are not empty\n", stderr);
-		failed = true;
-	}
+		last_try = removed == 0 || ++tries == TRIES;
+	} while (incomplete);
 	ioq_destroy(ioq);
 	free(roots);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

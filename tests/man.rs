@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         Trial::test("each_function_has_a_page", each_function_has_a_page),
         Trial::test(format!("lint{reason}"), lint).with_ignored_flag(missing),
         Trial::test("examples", examples),
-        Trial::test("options_of_ioq_du", options_of_ioq_du),
+        Trial::test("options_of_ioq_du", || options("ioq-du")),
+        Trial::test("options_of_ioq_rm", || options("ioq-rm")),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -117,9 +118,10 @@ fn run(code: &str, program: &Path) -> Result<String, String> {
 }
 
 /// The page, written by hand, has every option that the program itself tells of.
-fn options_of_ioq_du() -> Result<(), Failed> {
-    let help = output(Command::new(PREFIX.join("bin/ioq-du")).arg("--help"))?;
-    let page = fs::read_to_string(&pages(1)?[0])?.replace("\\-", "-");
+fn options(program: &str) -> Result<(), Failed> {
+    let help = output(Command::new(PREFIX.join("bin").join(program)).arg("--help"))?;
+    let page = PREFIX.join(format!("share/man/man1/{program}.1"));
+    let page = fs::read_to_string(page)?.replace("\\-", "-");
     let options = help.split([' ', '=', ',', '\n']).filter(|word| word.starts_with("--"));
     let missing: Vec<_> = options.filter(|option| !page.contains(option)).collect();
     assert!(missing.is_empty(), "{missing:?}");

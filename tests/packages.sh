@@ -93,7 +93,8 @@ awk '/^```c$/ { code = 1; next } /^```$/ { if (code) exit } code' README.md >"$t
 
 check "the tools need nothing for developers" inside user "" sh -c '
 	apt-get install -qy --no-install-recommends /debs/libioq0_*.deb /debs/ioq-tools_*.deb
-	ioq-du --summarize /etc'
+	ioq-du --summarize /etc
+	mkdir -p /tmp/tree/of && ioq-rm /tmp/tree && ! test -e /tmp/tree'
 check "install" inside user "" sh -c '
 	apt-get install -qy --no-install-recommends /debs/libioq-dev_*.deb gcc libc6-dev pkgconf'
 check "the example, shared" inside user "" sh -euc '

@@ -69,6 +69,20 @@ for IOQ_BACKEND in auto uring sync; do
 	(ulimit -n 24 && remove -r deep)
 	expect "2,000 levels, few descriptors" 0 $? gone deep
 
+	# Somebody fills a directory meanwhile.
+	mkdir -p tree/hot
+	(while : >tree/hot/$RANDOM; do :; done) 2>/dev/null &
+	remove -r tree
+	status=$?
+	kill $! 2>/dev/null
+	wait $!
+	if test -e tree; then
+		expect "a directory that is never empty" 1 $status grep -q 'tree/hot.*not empty' err
+	else
+		expect "a directory that is never empty" 0 $status
+	fi
+	rm -rf tree
+
 	# A directory and a link out of the tree change places all the time.
 	for _ in {1..20}; do
 		mkdir -p tree/{1..30}/d/e && ln -s "$work/keep" tree/link

@@ -92,6 +92,7 @@ fn uninstall_removes_what_install_made() {
     let installed = [
         "bin/",
         "bin/ioq-du",
+        "bin/ioq-rm",
         "include/",
         "include/ioq.h",
         "include/ioq/",
@@ -114,6 +115,7 @@ fn uninstall_removes_what_install_made() {
         "share/man/",
         "share/man/man1/",
         "share/man/man1/ioq-du.1",
+        "share/man/man1/ioq-rm.1",
         "share/man/man3/",
         "share/man/man7/",
         "share/man/man7/ioq.7",

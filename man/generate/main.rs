@@ -50,8 +50,10 @@ fn generate(source: &Path, out: &Path, release: &Release) -> Result<(), Box<dyn 
     let template = fs::read_to_string(source.join("man/ioq.7.in"))?;
     let readme = fs::read_to_string(source.join("README.md"))?;
     fs::write(out.join("ioq.7"), manual.library(&template, &readme)?)?;
-    let template = fs::read_to_string(source.join("man/ioq-du.1.in"))?;
-    fs::write(out.join("ioq-du.1"), release.fill(&template))?;
+    for program in ["ioq-du", "ioq-rm"] {
+        let template = fs::read_to_string(source.join(format!("man/{program}.1.in")))?;
+        fs::write(out.join(format!("{program}.1")), release.fill(&template))?;
+    }
     Ok(())
 }
 
