@@ -6,7 +6,7 @@
 enum {
     MANY = 1024,
     // The limit of requests in flight before anything is known of the kernel.
-    FIRST_LIMIT = 64,
+    FIRST_LIMIT = 128,
 };
 
 static struct bfs_stat bufs[MANY];
@@ -769,6 +769,34 @@ static void a_ring_whose_number_is_taken_away_is_not_used(void) {
     }
 }
 
+// However many lists there are, with few descriptors open for them: they are finished before others are begun, and meanwhile
+// their stats are the ring's.
+static void the_stats_of_many_lists_go_through_the_ring(void) {
+    enum { LISTS = 400 };
+    static struct ioq_list *lists[LISTS];
+    load_make_files();
+    size_t fds = open_fds();
+    struct kernel_script script = {0};
+    struct ioq *ioq = start(&script, 1);
+    for (size_t i = 0; i < LISTS; ++i) {
+        CHECK_EQ(ioq_list(ioq, load_fd, "wide", IOQ_LIST_STAT, STATX_INO, &lists[i], &lists[i]), 0);
+    }
+    ioq_submit(ioq);
+    size_t most = 0;
+    for (struct ioq_ent *ent; (ent = ioq_pop(ioq, true));) {
+        size_t now = open_fds();
+        most = now > most ? now : most;
+        struct ioq_list **list = ent->ptr;
+        CHECK_EQ(ent->result, 0);
+        CHECK_EQ((*list)->count, LOAD_WIDE);
+        ioq_list_free(*list);
+        ioq_free(ioq, ent);
+    }
+    CHECK(stop(ioq).submitted > LISTS * LOAD_WIDE / 2);
+    CHECK(most < fds + 100);
+    load_remove_files();
+}
+
 int main(int argc, char *argv[]) {
     static const struct named_case cases[] = {
         CASE(what_was_not_taken_is_sent_again),
@@ -812,6 +840,7 @@ int main(int argc, char *argv[]) {
         CASE(the_standard_streams_are_left_alone),
         CASE(a_queue_without_descriptors_has_none),
         CASE(a_ring_whose_number_is_taken_away_is_not_used),
+        CASE(the_stats_of_many_lists_go_through_the_ring),
     };
     return run_cases(argc, argv, cases, COUNT(cases));
 }

@@ -314,7 +314,8 @@ impl Caller {
     fn run(&mut self, shared: &Shared) -> Option<Span> {
         loop {
             if self.executor.is_idle(&shared.helper) {
-                let span = shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal())?;
+                let left = || shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal());
+                let span = shared.finished.pop().or_else(left)?;
                 self.executor.has_rested();
                 let done = self.executor.begin(shared, &shared.helper, span);
                 if self.executor.is_idle(&shared.helper) {

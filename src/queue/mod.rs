@@ -9,6 +9,7 @@ pub mod batch;
 mod block;
 mod caller;
 mod event;
+mod finished;
 pub mod options;
 pub mod shared;
 pub mod span;

@@ -14,12 +14,13 @@
 //! passes on to `plain` what must, or should, be run by plain calls.
 
 use super::event::Event;
+use super::finished::Finished;
 use super::options::{Backend, Options};
 use crate::channel::monitor::Waiter;
 use crate::channel::{Channel, Sender, Sent};
 use crate::entry::ioq_op;
 use crate::fs::host::Host;
-use crate::ops::list::{Listing, STATS};
+use crate::ops::list::{Listing, OpenLists, STATS, Stage};
 use crate::ops::{self, List, Nop};
 use crate::platform::errno::Errno;
 use crate::platform::processors;
@@ -35,10 +36,6 @@ use std::ptr;
 ///
 /// In the models, every look is one more thing that may happen before or after all others; one of each kind will do.
 const SPINS: u32 = if cfg!(any(ioq_loom, ioq_shuttle)) { 1 } else { 64 };
-
-/// How many lists may have their directories open, beside two for each worker: enough to keep a ring busy, and few of the
-/// 1,024 descriptors that a program may have.
-const MANY_LISTS: usize = 32;
 
 /// What was cancelled of a queue.
 pub struct Cancelled(AtomicUsize);
@@ -84,8 +81,9 @@ impl Cancelled {
 pub struct Shared {
     /// Requests that nobody has come to.
     pub pending: Channel,
-    /// Requests that the driver of the ring leaves to the workers.
+    /// Requests that the driver of the ring leaves to the workers, and those of them that come first.
     pub plain: Channel,
+    pub finished: Finished,
     /// Responses.
     pub ready: Channel,
     /// Where the caller sleeps, and what it polls.
@@ -97,10 +95,7 @@ pub struct Shared {
     pub driver: Driver,
     pub pace: Pace,
     pub cancelled: Cancelled,
-    /// How many lists have a descriptor, or wait for the ring to open one, and how many may before workers finish those
-    /// that they have in hand.
-    open_lists: AtomicUsize,
-    many_lists: usize,
+    pub open_lists: OpenLists,
     pub host: Host,
     pub threads: ThreadOptions,
     /// Whether a ring may need a descriptor.
@@ -120,6 +115,7 @@ impl Shared {
         Ok(Self {
             pending: channel()?,
             plain: channel()?,
+            finished: Finished::new(),
             ready: channel()?,
             caller: Waiter::new(),
             event: Event::new(),
@@ -128,8 +124,7 @@ impl Shared {
             driver: Driver::new(options.inflight),
             pace: Pace::new(backend),
             cancelled: Cancelled::new(),
-            open_lists: AtomicUsize::new(0),
-            many_lists: options.nthreads.saturating_mul(2).saturating_add(MANY_LISTS),
+            open_lists: OpenLists::new(options.nthreads),
             host: Host::get(),
             threads: options.threads,
             descriptors: options.descriptors,
@@ -153,20 +148,6 @@ impl Shared {
         } else {
             let _ = Sender::default().send(&self.plain, one);
             self.scheduler.notify(self);
-        }
-    }
-
-    /// Whether no more directories are to be opened ahead: there are no descriptors to spare.
-    pub fn has_many_lists(&self) -> bool {
-        self.open_lists.load(Ordering::Relaxed) >= self.many_lists
-    }
-
-    /// A request has begun, or ceased, to need a descriptor for a list.
-    pub fn count_open_list(&self, before: bool, now: bool) {
-        match (before, now) {
-            (false, true) => _ = self.open_lists.fetch_add(1, Ordering::Relaxed),
-            (true, false) => _ = self.open_lists.fetch_sub(1, Ordering::Relaxed),
-            _ => {}
         }
     }
 
@@ -225,7 +206,7 @@ impl Shared {
         if ops::of(ent.op).survives_cancel(ent) {
             return false;
         }
-        self.count_open_list(List::is_open(ent), false);
+        self.open_lists.moved(Stage::of(ent), Stage::Closed);
         ops::of(ent.op).abandon(ent);
         ent.result = -e;
         true
@@ -259,10 +240,10 @@ impl Shared {
         let ent = unsafe { one.entry(0).as_mut() };
         #[cfg(any(ioq_loom, ioq_shuttle))]
         (crate::models::machine::get().request)(ent);
-        let (answered, was_open) = (ent.result, List::is_open(ent));
+        let (answered, stage) = (ent.result, Stage::of(ent));
         // SAFETY: passed on to the caller.
         ent.result = unsafe { ops::of(ent.op).run(&self.host, ent) };
-        self.count_open_list(was_open, List::is_open(ent));
+        self.open_lists.moved(stage, Stage::of(ent));
         if answered != ent.result && ops::may_be_refusal(answered) {
             self.pace.doubt(ent.op);
         }
@@ -282,16 +263,20 @@ impl Shared {
 impl Work for Shared {
     fn is_waiting(&self) -> bool {
         self.plain.has_spans()
+            || !self.finished.is_empty()
             || (!self.pace.wants_ring() && self.pending.has_spans())
             || self.locals().any(|local| !local.is_empty())
     }
 
     fn progress(&self) -> usize {
-        let taken = self.pending.taken().rotate_left(16) ^ self.plain.taken();
+        let taken = self.pending.taken().rotate_left(16) ^ self.plain.taken() ^ self.finished.taken().rotate_left(8);
         self.locals().fold(taken, |sum, local| sum.rotate_left(7) ^ local.fingerprint())
     }
 
     fn take(&self, fair: bool) -> Option<Span> {
+        if let Some(span) = self.finished.pop() {
+            return Some(span);
+        }
         let stolen = if fair { self.steal().or_else(|| self.pending.try_pop()) } else { None };
         stolen.or_else(|| self.plain.try_pop()).or_else(|| {
             let pending = if self.pace.wants_ring() { None } else { self.pending.try_pop() };

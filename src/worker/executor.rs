@@ -3,7 +3,7 @@
 use super::{Change, Remote, thread};
 use crate::channel::{Sender, Sent};
 use crate::entry::ioq_op;
-use crate::ops::list::STATS;
+use crate::ops::list::{STATS, Stage};
 use crate::ops::{self, List};
 use crate::platform::sync::Instant;
 use crate::queue::shared::Shared;
@@ -84,7 +84,7 @@ impl Executor {
         // SAFETY: this thread still owns the span.
         match List::stats(unsafe { one.entry(0).as_ref() }) {
             None => self.finish(shared, remote, one),
-            Some(list) if list.is_finished() || shared.has_many_lists() || !shared.sends_to_ring(list) => {
+            Some(list) if list.is_finished() || shared.open_lists.has_many_read() || !shared.sends_to_ring(list) => {
                 self.list = Some(one);
             }
             Some(_) => shared.send_list(one),
@@ -109,13 +109,13 @@ impl Executor {
             self.stopwatch.stop(shared);
             // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
             ent.result = unsafe { List::complete(ent) };
-            shared.count_open_list(true, false);
+            shared.open_lists.moved(Stage::Read, Stage::Closed);
             return self.finish(shared, remote, one);
         }
         let (part, rest) = list.claim(one);
         if let Some(rest) = rest {
             let shares = shared.pace.has_waited(STATS) || shared.sends_to_ring(list);
-            if shares && !shared.has_many_lists() {
+            if shares && !shared.open_lists.has_many_read() {
                 shared.send_list(rest);
             } else {
                 self.list = Some(rest);

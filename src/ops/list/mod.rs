@@ -8,9 +8,11 @@
 //! The list itself is in the caller's pointer from when the directory was read.
 
 mod listing;
+mod open;
 mod stats;
 
 pub use listing::{Listing, free};
+pub use open::{OpenLists, Stage};
 pub use stats::{OP as STATS, Part};
 
 use super::{Next, Operation, Request, RingOperation, StatxPool, opened, require};
@@ -75,11 +77,6 @@ impl List {
             let ioq_list_args { list, flags, .. } = ent.args.list;
             Listing::of(*list).filter(|_| flags & STAT != 0)
         }
-    }
-
-    /// Whether a request has a directory open.
-    pub fn is_open(ent: &ioq_ent) -> bool {
-        ent.op == ioq_op::IOQ_LIST && (opened::get(ent).is_some() || Self::stats(ent).is_some())
     }
 
     /// Completes a request whose stats are all finished. Returns the result.

@@ -29,7 +29,7 @@ use super::{Counter, Thread};
 use crate::channel::monitor::{Sleep, Waiter};
 use crate::channel::{RESERVED, Sender, Sent};
 use crate::entry::{ioq_ent, ioq_op};
-use crate::ops::list::{Part, STATS};
+use crate::ops::list::{Part, STATS, Stage};
 use crate::ops::{self, List, Next, StatxPool};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
@@ -448,13 +448,13 @@ impl<'a> Session<'a> {
         // SAFETY: this thread owns the span, whose entries were written before they were sent.
         let ent = unsafe { one.entry(0).as_mut() };
         let is_list = ent.op == ioq_op::IOQ_LIST;
-        let suits = self.shared.pace.suits_ring(ent.op) && !(is_list && self.shared.has_many_lists());
+        let suits = self.shared.pace.suits_ring(ent.op) && !(is_list && self.shared.open_lists.has_many_opened());
         let op = ops::of(ent.op).in_ring().filter(|_| suits);
         // SAFETY: what the request points to is as the caller of `ioq.h` vouched for, and stays so until it is done.
         match op.and_then(|op| unsafe { op.submission(&self.shared.host, statx, ent) }) {
             Some(submission) => {
                 *unprobed += 1;
-                self.shared.count_open_list(false, is_list);
+                self.shared.open_lists.moved(Stage::Closed, Stage::in_ring(ent.op));
                 self.submit(submission, Tag::Request(one));
             }
             None => self.pass_on(one),
@@ -561,7 +561,7 @@ impl<'a> Session<'a> {
         let op = ops::of(ent.op).in_ring().expect("what was submitted has a form for a ring");
         // SAFETY: the submission was made for this request, and its completion seen.
         let next = unsafe { op.completed(&self.shared.host, &mut self.ring.statx, ent, result) };
-        self.shared.count_open_list(ent.op == ioq_op::IOQ_LIST, List::is_open(ent));
+        self.shared.open_lists.moved(Stage::in_ring(ent.op), Stage::of(ent));
         self.go_on(one, next);
     }
 
@@ -570,8 +570,10 @@ impl<'a> Session<'a> {
         let Some(last) = part.finish() else { return };
         // SAFETY: this thread owns the span, and the pointer to the list is as the caller of `ioq.h` vouched for.
         let next = unsafe { List::complete_at_once(last.entry(0).as_ref()) };
-        if let Next::Done(_) = next {
-            self.shared.count_open_list(true, false);
+        match next {
+            Next::Done(_) => self.shared.open_lists.moved(Stage::Read, Stage::Closed),
+            Next::Plain => return self.finish_elsewhere(last),
+            Next::Again => {}
         }
         self.go_on(last, next);
     }
@@ -604,6 +606,14 @@ impl<'a> Session<'a> {
             }
         }
         self.send_plain(span);
+    }
+
+    /// Leaves a list to the workers of which only little is left.
+    fn finish_elsewhere(&mut self, one: Span) {
+        match self.shared.finished.push(one) {
+            Ok(()) => self.told_workers = false,
+            Err(one) => self.pass_on(one),
+        }
     }
 
     fn send_plain(&mut self, span: Span) {
