@@ -95,14 +95,12 @@ impl Machine {
     #[cfg(test)]
     pub fn set(self) {
         MACHINE.set(self);
-        SLEEPS.set(0);
     }
 }
 
 thread_local! {
     // All threads of a model are one to the system.
     static MACHINE: Cell<Machine> = const { Cell::new(Machine::IDEAL) };
-    static SLEEPS: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The machine of this model.
@@ -110,10 +108,21 @@ pub fn get() -> Machine {
     MACHINE.get()
 }
 
-/// How often something has slept so far. Only differences count, so all threads may count together.
-pub fn sleeps() -> i64 {
-    SLEEPS.set(SLEEPS.get() + i64::from(get().time_passes.comes()));
-    SLEEPS.get()
+/// How long a thread has waited, of which only chance can say anything.
+pub struct Usage;
+
+impl Usage {
+    pub fn now() -> Self {
+        Self
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        Instant.elapsed()
+    }
+
+    pub fn waited_since(&self, _: &Self) -> Duration {
+        if get().time_passes.comes() { Duration::from_secs(1) } else { Duration::ZERO }
+    }
 }
 
 /// One of so many possibilities.

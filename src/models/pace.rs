@@ -21,7 +21,7 @@ fn pace(op: ioq_op) -> Arc<Pace> {
 
 /// Takes note that an operation was slow. After the second time, it goes through the ring.
 fn slow(pace: &Pace, op: ioq_op) -> Change {
-    pace.measured(op, Duration::from_micros(100), || true)
+    pace.measured(op, Duration::from_micros(100), || Duration::from_micros(100))
 }
 
 /// Of several who change what goes through the ring, one tells that it is needed, or that it is not any more.

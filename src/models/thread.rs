@@ -10,7 +10,7 @@ use loom::thread;
 #[cfg(ioq_shuttle)]
 use shuttle::thread;
 
-pub use machine::sleeps;
+pub use machine::Usage;
 
 /// What a thread does.
 pub trait Body: Sync {

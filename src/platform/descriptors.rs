@@ -1,7 +1,8 @@
-//! Descriptors of the library's own.
+//! Descriptors of the library's own, and room for the program's.
 
 use crate::platform::errno::Errno;
 use libc::c_int;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// An eventfd(2): readable or not, as one likes.
@@ -50,6 +51,30 @@ pub fn out_of_the_way(fd: OwnedFd) -> Result<OwnedFd, Errno> {
         match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) {
             -1 => Err(Errno::last()),
             high => Ok(OwnedFd::from_raw_fd(high)),
+        }
+    }
+}
+
+/// Has the kernel make its table of the process's descriptors large enough for so many, if this is the only thread yet.
+///
+/// The table grows beyond 64, and from then on by doubling, when a descriptor is opened that has no room. In a process of
+/// several threads the kernel waits then until no processor can be looking at the old table any more (`expand_fdtable()`), which
+/// takes ten to twenty milliseconds: as long as it takes to read a thousand directories.
+pub fn make_room(count: usize) {
+    /// What most programs may have.
+    const MOST: usize = 1000;
+    let mut tasks = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the path is a string, and the buffer valid for writes. The descriptors are new, and nobody else's.
+    unsafe {
+        // A link from above, its own, and one for each thread.
+        if libc::stat(c"/proc/self/task".as_ptr(), tasks.as_mut_ptr()) != 0 || tasks.assume_init().st_nlink != 3 {
+            return;
+        }
+        if let Ok(event) = EventFd::new() {
+            let fd = libc::fcntl(event.number(), libc::F_DUPFD_CLOEXEC, count.min(MOST) as c_int);
+            if fd >= 0 {
+                drop(OwnedFd::from_raw_fd(fd));
+            }
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Threads, as the system has them.
 
 use crate::platform::errno::Errno;
+use crate::platform::sync::Instant;
 use libc::{c_void, pthread_t};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
+use std::time::Duration;
 
 /// Signals that a thread's own instruction raises. A program may handle them there: to emulate what a filter traps, or
 /// because its own functions read files through their mappings.
@@ -90,12 +92,38 @@ pub fn set_name(prefix: &[u8], which: fmt::Arguments) {
     unsafe { libc::prctl(libc::PR_SET_NAME, buf.as_ptr()) };
 }
 
-/// How often this thread has slept so far.
-pub fn sleeps() -> i64 {
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the pointer is valid for writes. Zeros are a valid `rusage`, should the call fail.
-    unsafe {
-        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
-        usage.assume_init().ru_nvcsw as _
+/// How often this thread has slept up to a moment, and how long a processor was its.
+pub struct Usage {
+    at: Instant,
+    sleeps: i64,
+    ran: Duration,
+}
+
+impl Usage {
+    pub fn now() -> Self {
+        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: the pointer is valid for writes. Zeros are a valid `rusage`, should the call fail.
+        let usage = unsafe {
+            libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+            usage.assume_init()
+        };
+        let duration = |t: libc::timeval| Duration::from_micros(t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64);
+        Self {
+            at: Instant::now(),
+            sleeps: usage.ru_nvcsw as _,
+            ran: duration(usage.ru_utime) + duration(usage.ru_stime),
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.at.elapsed()
+    }
+
+    /// How long it has waited since then: for nothing but a processor, if it has not slept.
+    pub fn waited_since(&self, before: &Self) -> Duration {
+        if self.sleeps == before.sleeps {
+            return Duration::ZERO;
+        }
+        (self.at - before.at).saturating_sub(self.ran.saturating_sub(before.ran))
     }
 }

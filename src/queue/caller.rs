@@ -316,7 +316,6 @@ impl Caller {
             if self.executor.is_idle(&shared.helper) {
                 let left = || shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal());
                 let span = shared.finished.pop().or_else(left)?;
-                self.executor.has_rested();
                 let done = self.executor.begin(shared, &shared.helper, span);
                 if self.executor.is_idle(&shared.helper) {
                     // All of it, so this is nobody else's business.

@@ -98,7 +98,9 @@ pub struct Shared {
     pub open_lists: OpenLists,
     pub host: Host,
     pub threads: ThreadOptions,
-    /// Whether a ring may need a descriptor.
+    /// How many requests there may be.
+    depth: usize,
+    /// Whether the queue may take descriptors.
     pub descriptors: bool,
     /// How often to look before sleeping.
     pub spins: u32,
@@ -127,6 +129,7 @@ impl Shared {
             open_lists: OpenLists::new(options.nthreads),
             host: Host::get(),
             threads: options.threads,
+            depth: options.depth,
             descriptors: options.descriptors,
             spins,
         })
@@ -304,6 +307,10 @@ impl Work for Shared {
     }
 
     fn start(&self, remote: &Remote) -> Result<Thread, Errno> {
+        #[cfg(not(any(ioq_loom, ioq_shuttle)))]
+        if self.descriptors && self.scheduler.workers().count() == 1 {
+            crate::platform::descriptors::make_room(self.depth);
+        }
         // SAFETY: both are parts of a queue, which does not move, and joins its threads before it goes.
         unsafe { remote.start() }
     }

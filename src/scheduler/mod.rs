@@ -225,8 +225,6 @@ pub struct Member {
     searching: bool,
     /// Whether it went to work since it last took something. Whoever made work meanwhile has left the next worker to it.
     fresh: bool,
-    /// Whether it slept since it was last asked.
-    slept: bool,
     ticks: u32,
 }
 
@@ -240,12 +238,7 @@ enum Next {
 impl Member {
     /// A worker that was just started, to search.
     pub fn new(index: usize) -> Self {
-        Self { index, searching: true, fresh: false, slept: false, ticks: 0 }
-    }
-
-    /// Whether this worker slept since it was last asked.
-    pub fn has_slept(&mut self) -> bool {
-        std::mem::take(&mut self.slept)
+        Self { index, searching: true, fresh: false, ticks: 0 }
     }
 
     /// Takes something to do, or sleeps until there is something. None if it is time to leave.
@@ -344,7 +337,6 @@ impl Member {
                     continue;
                 }
             }
-            self.slept = true;
             if monitor.sleep(detects.then_some(STALL_AFTER)) {
                 let state = scheduler.state.lock();
                 self.searching = state.is_searcher(self.index);

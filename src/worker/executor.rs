@@ -1,11 +1,11 @@
 //! Running requests by plain system calls, on a worker's thread or on the caller's.
 
-use super::{Change, Remote, thread};
+use super::thread::Usage;
+use super::{Change, Remote};
 use crate::channel::{Sender, Sent};
 use crate::entry::ioq_op;
 use crate::ops::list::{STATS, Stage};
 use crate::ops::{self, List};
-use crate::platform::sync::Instant;
 use crate::queue::shared::Shared;
 use crate::queue::span::Span;
 use std::time::Duration;
@@ -27,11 +27,6 @@ pub struct Executor {
 impl Executor {
     pub fn new() -> Self {
         Self { outbox: Sender::default(), stopwatch: Stopwatch::new(), plain: true, list: None }
-    }
-
-    /// The thread may have slept for want of work, which says nothing about requests.
-    pub fn has_rested(&mut self) {
-        self.stopwatch.sleeps = None;
     }
 
     /// Takes a span up: runs what never blocks, and publishes the rest in this thread's local run queue, for `step` or for
@@ -168,18 +163,16 @@ impl Executor {
 /// Measures how long requests of one operation take.
 struct Stopwatch {
     op: ioq_op,
-    start: Instant,
+    start: Usage,
     /// How many requests have run since.
     count: u32,
     /// At how many to look at the clock again: 1, 2, 4, 8, …
     next_look: u32,
-    /// How often the thread had slept when that was last looked at, if nothing but requests can have made it sleep since.
-    sleeps: Option<i64>,
 }
 
 impl Stopwatch {
     fn new() -> Self {
-        Self { op: ioq_op::IOQ_NOP, start: Instant::now(), count: 0, next_look: 0, sleeps: None }
+        Self { op: ioq_op::IOQ_NOP, start: Usage::now(), count: 0, next_look: 0 }
     }
 
     /// A request of this operation is about to run.
@@ -188,8 +181,7 @@ impl Stopwatch {
             self.stop(shared);
         }
         if self.next_look == 0 {
-            self.sleeps.get_or_insert_with(thread::sleeps);
-            (self.op, self.start, self.count, self.next_look) = (op, Instant::now(), 0, 1);
+            (self.op, self.start, self.count, self.next_look) = (op, Usage::now(), 0, 1);
         }
     }
 
@@ -215,11 +207,8 @@ impl Stopwatch {
     }
 
     fn measured(&mut self, shared: &Shared, time: Duration) {
-        let slept = || {
-            let sleeps = thread::sleeps();
-            self.sleeps.replace(sleeps) != Some(sleeps)
-        };
-        let change = shared.pace.measured(self.op, time / self.count, slept);
+        let waited = || Usage::now().waited_since(&self.start) / self.count;
+        let change = shared.pace.measured(self.op, time / self.count, waited);
         (self.count, self.next_look) = (0, 0);
         if change != Change::Nothing {
             shared.pace_changed(change);

@@ -66,9 +66,6 @@ impl Body for Remote {
         let mut member = Member::new(self.index);
         let mut executor = Executor::new();
         while let Some(span) = member.next(&shared.scheduler, shared) {
-            if member.has_slept() {
-                executor.has_rested();
-            }
             prefetch::entries(&span);
             if let Some(done) = executor.begin(shared, self, span) {
                 executor.deliver(shared, done);

@@ -16,8 +16,8 @@ use crate::queue::options::Backend;
 use libc::c_int;
 use std::time::Duration;
 
-/// A request that takes this long and has slept has waited for something: a warm `stat()` takes a microsecond, reading a
-/// warm directory ten or twenty, and the fastest disk about a hundred.
+/// A request that takes this long, and has waited this long, has waited for a disk or a server: a warm `stat()` takes a
+/// microsecond, reading a warm directory ten or twenty, and the fastest disk about a hundred.
 const SLOW: Duration = Duration::from_micros(80);
 
 /// How many measurements are remembered of each operation.
@@ -119,18 +119,19 @@ impl Pace {
         self.histories.iter().any(|history| history.load(Ordering::Relaxed) != 0)
     }
 
-    /// Takes note that plain calls of this operation took so long for each request, and whether the thread `slept`. A large
-    /// directory takes long to read from memory, and a busy machine takes long over everything, but neither would be
-    /// any quicker in a ring.
-    pub fn measured(&self, op: ioq_op, time: Duration, slept: impl FnOnce() -> bool) -> Change {
-        let slow = time >= SLOW && slept();
+    /// Takes note that plain calls of this operation took so long for each request, and how long the thread has waited
+    /// meanwhile. A large directory takes long to read from memory, and a busy machine takes long over everything, but neither
+    /// would be any quicker in a ring.
+    pub fn measured(&self, op: ioq_op, time: Duration, waited: impl FnOnce() -> Duration) -> Change {
+        let waited = if time >= SLOW { waited() } else { Duration::ZERO };
+        let slow = waited >= SLOW;
         let history = &self.histories[op as usize];
         let mut seen = history.load(Ordering::Relaxed);
         if seen == 0 && !slow && self.backend != Backend::Uring {
             return Change::Nothing;
         }
         let next = loop {
-            let bits = if slow && time >= VERY_SLOW { RING_PAYS } else { 1 };
+            let bits = if time.min(waited) >= VERY_SLOW { RING_PAYS } else { 1 };
             let slow_bits = if slow { (1 << bits) - 1 } else { 0 };
             let next = (seen << bits | slow_bits) & ((1 << REMEMBERED) - 1);
             match history.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
@@ -221,7 +222,7 @@ mod tests {
     const QUICK: Duration = Duration::from_micros(2);
 
     fn measured(pace: &Pace, op: ioq_op, time: Duration) -> Change {
-        pace.measured(op, time, || true)
+        pace.measured(op, time, || time)
     }
 
     #[test]
@@ -277,7 +278,7 @@ mod tests {
     fn requests_that_keep_the_processor_busy_are_not_slow() {
         let pace = Pace::new(Backend::Auto);
         for _ in 0..100 {
-            assert_eq!(pace.measured(IOQ_STAT, 10 * SLOW, || false), Nothing);
+            assert_eq!(pace.measured(IOQ_STAT, 10 * SLOW, || SLOW / 2), Nothing);
         }
         assert!(!pace.blocks());
     }
