@@ -113,8 +113,8 @@ impl Walk {
                 self.fail(task, Errno(lost));
                 return Ok(true);
             }
-            // A child that is finished will open it, if there is one.
-            if self.has_nothing_else() {
+            // Where descriptors are scarce, a child that is finished will open it, if there is one.
+            if self.has_descriptor() || self.has_nothing_else() {
                 self.reopen(parent, None)?;
             }
             return Ok(false);
@@ -289,7 +289,7 @@ impl Walk {
         if !matches!(e.0, libc::EMFILE | libc::ENFILE) || (!self.close_one(parent) && self.is_idle()) {
             return false;
         }
-        self.descriptors.max = self.descriptors.count().clamp(2, self.descriptors.max);
+        self.descriptors.are_fewer();
         self.unpin_parent(id);
         self.pending.push(task);
         true

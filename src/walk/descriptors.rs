@@ -9,7 +9,7 @@
 //! - by ".." of a child that is finished and open, which finds it wherever either was moved. As each directory that is
 //!   finished has its parent opened in this way, a walk comes up from any depth with two descriptors.
 //! - by its name in its parent, which is opened in the same way first, if need be, and so on: from the nearest ancestor that
-//!   is open. This is done while nothing else can be.
+//!   is open. Where descriptors are scarce, this is done while nothing else can be.
 
 #![forbid(unsafe_code)]
 
@@ -45,6 +45,11 @@ impl Descriptors {
 
     pub fn count(&self) -> usize {
         self.open.len() + self.opening
+    }
+
+    /// No more can be had than there are.
+    pub fn are_fewer(&mut self) {
+        self.max = self.count().clamp(2, self.max);
     }
 
     /// A node is going to be removed, and its descriptor with it.
@@ -188,6 +193,12 @@ impl Walk {
             }
             // Another may have to go for this.
             Err(Errno(libc::EMFILE | libc::ENFILE)) if self.close_one(pinned) => Ok(()),
+            // Or something under way will give one back, and it is tried again.
+            Err(Errno(libc::EMFILE | libc::ENFILE)) if !self.is_idle() => {
+                self.descriptors.are_fewer();
+                self.descriptors.way.clear();
+                Ok(())
+            }
             Err(e) => {
                 self.give_up_way(e);
                 Ok(())
