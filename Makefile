@@ -15,11 +15,11 @@
 # make check-rust           unit tests; the C tests on every backend; headers, linking, the installed files
 # make check-loom           the parts that synchronise, in every interleaving
 # make check-shuttle        whole queues in random interleavings; IOQ_ITERATIONS says how many
-# make check-shuttle-anew   the same, four times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
-# make check-matrix-anew    check-matrix, twice as many and others each time; IOQ_MATRIX_BASE repeats one
+# make check-shuttle-anew   the same, several times as many and others each time; SHUTTLE_RANDOM_SEED repeats one
+# make check-matrix-anew    check-matrix, several times as many and others each time; IOQ_MATRIX_BASE repeats one
 # make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-faults         each call of the library's that can fail fails, at each place
-# make check-some-faults    every fourth case of that
+# make check-some-faults    every fifth case of that
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-some-refusal   of calls that may be refused in several ways, one each
@@ -188,7 +188,7 @@ check-mutations check-kernel check-faults check-matrix:
 	$(CARGO) test $(CARGOFLAGS) --test $(@:check-%=%)
 
 check-some-faults:
-	IOQ_FAULTS_EVERY=4 $(MAKE) --no-print-directory check-faults
+	IOQ_FAULTS_EVERY=5 $(MAKE) --no-print-directory check-faults
 
 check-matrix-anew: export IOQ_MATRIX_BASE := $(or $(IOQ_MATRIX_BASE),random)
 check-matrix-anew: export IOQ_MATRIX_SEEDS := $(or $(IOQ_MATRIX_SEEDS),20)

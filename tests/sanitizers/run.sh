@@ -80,7 +80,7 @@ run c_programs
 # What the rings do when they fail. Few lives do for this: what they ask is the same without a sanitizer.
 if [ "$sanitizer" = address ]; then
 	run kernel
-	IOQ_MATRIX_SEEDS=${IOQ_MATRIX_SEEDS:-4} run matrix
+	IOQ_MATRIX_SEEDS=${IOQ_MATRIX_SEEDS:-2} run matrix
 fi
 # ioq-du has one thread of its own, and its tests take longer than all the others.
 [ "$sanitizer" = thread ] || tests/du.sh "$prefix/bin/ioq-du" || failed=1
