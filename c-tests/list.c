@@ -469,7 +469,7 @@ static void crowd(void) {
 // However many lists there are, their directories are opened only so far ahead that descriptors are left.
 static void few_descriptors(void) {
     // So many are opened, and as many read and not finished, and the threads have some in hand.
-    enum { DEPTH = 1000, THREADS = 2, ENOUGH = 2 * (32 + 2 * THREADS) + 2 * THREADS };
+    enum { DEPTH = 1000, THREADS = 2, ENOUGH = 2 * 8 + 3 * THREADS + 2 * THREADS };
     static struct ioq_list *lists[DEPTH];
     struct rlimit before;
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);

@@ -63,6 +63,10 @@ impl Executor {
                 shared.send(&mut Sender::default(), rest);
             }
         }
+        if let Some(one) = shared.finished.pop() {
+            self.complete(shared, remote, one);
+            return true;
+        }
         let Some(one) = self.list.take().or_else(|| remote.local.pop()) else {
             self.stopwatch.stop(shared);
             return false;
@@ -91,7 +95,7 @@ impl Executor {
     /// Goes on with a list whose directory was read: does a stat that nobody has come to, or completes the request.
     fn go_on(&mut self, shared: &Shared, remote: &Remote, one: Span) {
         // SAFETY: this thread owns the span.
-        let ent = unsafe { one.entry(0).as_mut() };
+        let ent = unsafe { one.entry(0).as_ref() };
         let list = List::stats(ent).expect("the directory was read");
         let mut one = one;
         if let Some(e) = shared.why_cancelled(&one, 0) {
@@ -101,11 +105,7 @@ impl Executor {
             }
         }
         if list.is_finished() {
-            self.stopwatch.stop(shared);
-            // SAFETY: what is in the entry is as the caller of `ioq.h` vouched for.
-            ent.result = unsafe { List::complete(ent) };
-            shared.open_lists.moved(Stage::Read, Stage::Closed);
-            return self.finish(shared, remote, one);
+            return self.complete(shared, remote, one);
         }
         let (part, rest) = list.claim(one);
         if let Some(rest) = rest {
@@ -126,6 +126,18 @@ impl Executor {
             self.list = Some(last);
         }
         self.stopwatch.count(shared);
+    }
+
+    /// Completes a list whose stats are all finished.
+    fn complete(&mut self, shared: &Shared, remote: &Remote, one: Span) {
+        self.stopwatch.stop(shared);
+        // SAFETY: this thread owns the span, and what is in the entry is as the caller of `ioq.h` vouched for.
+        unsafe {
+            let ent = one.entry(0).as_mut();
+            ent.result = List::complete(ent);
+        }
+        shared.open_lists.moved(Stage::Read, Stage::Closed);
+        self.finish(shared, remote, one);
     }
 
     /// Whether this thread has nothing in hand.

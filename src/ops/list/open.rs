@@ -17,8 +17,9 @@ use crate::entry::{ioq_ent, ioq_op};
 use crate::ops::opened;
 use crate::platform::sync::{AtomicUsize, Ordering};
 
-/// How many are many, beside two for each worker: enough to keep a ring busy.
-const MANY: usize = 32;
+/// How many are many, beside those for each worker: as many are opened as the workers come to next, and twice as many may wait
+/// for their stats.
+const MANY: usize = 8;
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Stage {
@@ -46,13 +47,14 @@ impl Stage {
 pub struct OpenLists {
     opened: AtomicUsize,
     read: AtomicUsize,
-    many: usize,
+    many_opened: usize,
+    many_read: usize,
 }
 
 impl OpenLists {
     pub fn new(workers: usize) -> Self {
-        let many = workers.saturating_mul(2).saturating_add(MANY);
-        Self { opened: AtomicUsize::new(0), read: AtomicUsize::new(0), many }
+        let many = |each: usize| workers.saturating_mul(each).saturating_add(MANY);
+        Self { opened: AtomicUsize::new(0), read: AtomicUsize::new(0), many_opened: many(1), many_read: many(2) }
     }
 
     fn count(&self, stage: Stage) -> Option<&AtomicUsize> {
@@ -73,11 +75,11 @@ impl OpenLists {
 
     /// Whether as many were opened, and not read yet, as should be.
     pub fn has_many_opened(&self) -> bool {
-        self.opened.load(Ordering::Relaxed) >= self.many
+        self.opened.load(Ordering::Relaxed) >= self.many_opened
     }
 
     /// Whether more were read than should be before their stats are done.
     pub fn has_many_read(&self) -> bool {
-        self.read.load(Ordering::Relaxed) >= self.many
+        self.read.load(Ordering::Relaxed) >= self.many_read
     }
 }

@@ -29,7 +29,7 @@ use super::{Counter, Thread};
 use crate::channel::monitor::{Sleep, Waiter};
 use crate::channel::{RESERVED, Sender, Sent};
 use crate::entry::{ioq_ent, ioq_op};
-use crate::ops::list::{Part, STATS, Stage};
+use crate::ops::list::{Listing, Part, STATS, Stage};
 use crate::ops::{self, List, Next, StatxPool};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
@@ -572,8 +572,11 @@ impl<'a> Session<'a> {
         let next = unsafe { List::complete_at_once(last.entry(0).as_ref()) };
         match next {
             Next::Done(_) => self.shared.open_lists.moved(Stage::Read, Stage::Closed),
-            Next::Plain => return self.finish_elsewhere(last),
-            Next::Again => {}
+            // SAFETY: this thread owns the span.
+            Next::Plain if List::stats(unsafe { last.entry(0).as_ref() }).is_some_and(Listing::is_finished) => {
+                return self.finish_elsewhere(last);
+            }
+            Next::Plain | Next::Again => {}
         }
         self.go_on(last, next);
     }
@@ -608,7 +611,7 @@ impl<'a> Session<'a> {
         self.send_plain(span);
     }
 
-    /// Leaves a list to the workers of which only little is left.
+    /// Leaves a list to the workers whose stats are all finished.
     fn finish_elsewhere(&mut self, one: Span) {
         match self.shared.finished.push(one) {
             Ok(()) => self.told_workers = false,
