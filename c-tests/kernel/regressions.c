@@ -793,7 +793,7 @@ static void the_stats_of_many_lists_go_through_the_ring(void) {
         ioq_free(ioq, ent);
     }
     CHECK(stop(ioq).submitted > LISTS * LOAD_WIDE / 2);
-    CHECK(most < fds + 100);
+    CHECK(most < fds + 40);
     load_remove_files();
 }
 

@@ -10,8 +10,8 @@ use crate::queue::shared::Shared;
 use crate::queue::span::Span;
 use std::time::Duration;
 
-/// How long to measure requests together: some times what reading the clock takes.
-const MEASURE_FOR: Duration = Duration::from_micros(25);
+/// How long to measure requests together: some hundred times what reading a thread's usage takes.
+const MEASURE_FOR: Duration = Duration::from_micros(100);
 
 /// What a thread that runs requests knows.
 pub struct Executor {
@@ -154,7 +154,7 @@ impl Executor {
 
     /// How long what it measures has taken so far.
     pub fn elapsed(&self) -> Duration {
-        self.stopwatch.start.elapsed()
+        self.stopwatch.elapsed()
     }
 
     /// A request is done.
@@ -175,7 +175,7 @@ impl Executor {
 /// Measures how long requests of one operation take.
 struct Stopwatch {
     op: ioq_op,
-    start: Usage,
+    start: Option<Usage>,
     /// How many requests have run since.
     count: u32,
     /// At how many to look at the clock again: 1, 2, 4, 8, …
@@ -184,7 +184,11 @@ struct Stopwatch {
 
 impl Stopwatch {
     fn new() -> Self {
-        Self { op: ioq_op::IOQ_NOP, start: Usage::now(), count: 0, next_look: 0 }
+        Self { op: ioq_op::IOQ_NOP, start: None, count: 0, next_look: 0 }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.as_ref().map_or(Duration::ZERO, Usage::elapsed)
     }
 
     /// A request of this operation is about to run.
@@ -193,7 +197,7 @@ impl Stopwatch {
             self.stop(shared);
         }
         if self.next_look == 0 {
-            (self.op, self.start, self.count, self.next_look) = (op, Usage::now(), 0, 1);
+            (self.op, self.start, self.count, self.next_look) = (op, Some(Usage::now()), 0, 1);
         }
     }
 
@@ -202,7 +206,7 @@ impl Stopwatch {
         self.count += 1;
         if self.count == self.next_look {
             self.next_look *= 2;
-            let time = self.start.elapsed();
+            let time = self.elapsed();
             if time >= MEASURE_FOR {
                 self.measured(shared, time);
             }
@@ -212,14 +216,15 @@ impl Stopwatch {
     /// Nothing more is to run.
     fn stop(&mut self, shared: &Shared) {
         if self.count > 0 {
-            let time = self.start.elapsed();
+            let time = self.elapsed();
             self.measured(shared, time);
         }
         self.next_look = 0;
     }
 
     fn measured(&mut self, shared: &Shared, time: Duration) {
-        let waited = || Usage::now().waited_since(&self.start) / self.count;
+        let waited =
+            || self.start.as_ref().map_or(Duration::ZERO, |start| Usage::now().waited_since(start)) / self.count;
         let change = shared.pace.measured(self.op, time / self.count, waited);
         (self.count, self.next_look) = (0, 0);
         if change != Change::Nothing {
