@@ -26,7 +26,7 @@ const DEPTHS: [usize; 5] = [1, 2, 3, 64, 4096];
 
 fn main() -> ExitCode {
     let args = Arguments::from_args();
-    let (seeds, base) = match (number("IOQ_MATRIX_SEEDS", 5), number("IOQ_MATRIX_BASE", 0)) {
+    let (seeds, base) = match (number("IOQ_MATRIX_SEEDS", 4), number("IOQ_MATRIX_BASE", 0)) {
         (Ok(seeds), Ok(base)) => (seeds, base),
         (Err(e), _) | (_, Err(e)) => {
             eprintln!("matrix: {e}");

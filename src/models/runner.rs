@@ -14,7 +14,7 @@ use shuttle::{Config, MaxSteps, Runner, thread};
 use std::env;
 
 /// How many interleavings to run, unless the environment says otherwise.
-const ITERATIONS: usize = 3_000;
+const ITERATIONS: usize = 2_000;
 
 /// What they are drawn by, unless the environment says otherwise.
 const SEED: u64 = 1;
