@@ -41,7 +41,7 @@ static struct ring *make_ring(unsigned int entries, unsigned int flags, int *fd)
     }
     struct ring *ring = calloc(1, sizeof(*ring));
     struct stat sb;
-    *fd = memfd_create("ring", MFD_CLOEXEC);
+    *fd = memfd_create("ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (place == RINGS || !ring || *fd < 0 || ftruncate(*fd, IORING_OFF_SQES + REGION) != 0 || fstat(*fd, &sb) != 0) {
         VIOLATED("no room for a ring: %s", strerror(errno));
     }
@@ -61,6 +61,15 @@ static struct ring *make_ring(unsigned int entries, unsigned int flags, int *fd)
         VIOLATED("no thread");
     }
     return ring;
+}
+
+// The number becomes another file's, and the library must not close it any more.
+static void give(int fd, int other) {
+    if (other < 0 || dup3(other, fd, O_CLOEXEC) != fd) {
+        VIOLATED("descriptor %d cannot be another's: %s", fd, strerror(errno));
+    }
+    real_close(other);
+    decoys[fd] = true;
 }
 
 // Rings are made by the driver. ioq_create() asks for one without entries, to see whether they can be had.
@@ -98,11 +107,12 @@ static int setup(unsigned int entries, struct io_uring_params *params) {
     params->cq_off = (struct io_cqring_offsets){.head = CQ_HEAD, .tail = CQ_TAIL, .ring_mask = CQ_MASK,
         .ring_entries = CQ_ENTRIES, .overflow = CQ_OVERFLOW, .cqes = CQES, .flags = CQ_FLAGS};
     if (rule(KERNEL_MAPS_NOTHING, NULL, call, 0, 0)) {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null < 0 || dup3(null, fd, O_CLOEXEC) != fd) {
-            VIOLATED("/dev/null: %s", strerror(errno));
+        // It was mapped here before.
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0) {
+            VIOLATED("F_ADD_SEALS: %s", strerror(errno));
         }
-        real_close(null);
+    } else if (rule(KERNEL_LOSES_UNMAPPED, NULL, call, 0, 0)) {
+        give(fd, memfd_create("empty", MFD_CLOEXEC));
     }
     return fd;
 }
@@ -200,7 +210,7 @@ static int limit_workers(const unsigned int limits[2]) {
 static int call_register(int fd, unsigned int op, void *arg) {
     struct ring *ring = ring_of(fd);
     if (!ring) {
-        return -EBADF;
+        return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EOPNOTSUPP;
     }
     int error = rule(KERNEL_REGISTER_FAILS, ring, ring->registers++, 0, 0);
     if (error) {
@@ -230,11 +240,7 @@ static void lose(int fd, enum kernel_loss loss) {
     } else {
         int other;
         make_ring(2, 0, &other)->foreign = true;
-        if (dup3(other, fd, O_CLOEXEC) != fd) {
-            VIOLATED("dup3: %s", strerror(errno));
-        }
-        real_close(other);
-        decoys[fd] = true;
+        give(fd, other);
     }
     sweep();
 }

@@ -51,7 +51,9 @@ enum kernel_event {
     KERNEL_THREAD_FAILS,   // A thread of the library's cannot be started: pthread_attr_init() fails with `value`. Counts
                            // its calls.
     KERNEL_SETUP_FAILS,    // io_uring_setup() fails with errno `value`. Counts calls of all rings.
-    KERNEL_MAPS_NOTHING,   // It gives a descriptor that cannot be mapped. Counts the same.
+    KERNEL_MAPS_NOTHING,   // It gives a ring that cannot be mapped. Counts the same.
+    KERNEL_LOSES_UNMAPPED, // Before the library can map the ring, its number is an empty file's, and what reads or writes
+                           // there is killed (SIGBUS). Counts the same.
     KERNEL_LOSES,          // Just before a call of io_uring_register(), the program closes the ring's descriptor, which it
                            // does not know, and its number is then free, or another ring's, as `value` says
                            // (enum kernel_loss). Counts calls of all rings.

@@ -44,6 +44,7 @@ static const struct scripted scripts[] = {
     {"register-refused", RULES(ALWAYS(KERNEL_REGISTER_FAILS, EPERM))},
     {"registering-fails-enomem", RULES({KERNEL_REGISTER_FAILS, .value = ENOMEM, .count = 1})},
     {"limiting-workers-fails", RULES({KERNEL_REGISTER_FAILS, .value = EINVAL, .from = 2})},
+    {"loses-its-descriptor-unmapped", RULES({KERNEL_LOSES_UNMAPPED, .value = 1, .from = 1}), .use = NONE},
     {"loses-its-descriptor", RULES(ALWAYS(KERNEL_LOSES, KERNEL_FREES)), .use = NONE},
     {"loses-its-descriptor-to-another-ring", RULES(ALWAYS(KERNEL_LOSES, KERNEL_REPLACES)), .use = NONE},
     {"loses-its-descriptor-once-registered",

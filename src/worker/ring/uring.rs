@@ -8,7 +8,8 @@
 //!
 //! - makes it *disabled* (`IORING_SETUP_R_DISABLED`, for a single issuer since Linux 6.0);
 //! - *registers* it (`io_uring_register(2)`, `IORING_REGISTER_RING_FDS`, Linux 5.18), and enters it by that from then on;
-//! - enables it. Only one can enable a ring, once: if that works, what was registered under this number is ours;
+//! - enables it. Only one can enable a ring, once: if that works, what was mapped and registered under this number is ours,
+//!   and its memory can be touched;
 //! - closes the descriptor, which nothing needs any more. The ring goes when the thread ends.
 //!
 //! On older kernels the descriptor stays open, out of the way of the standard streams.
@@ -20,8 +21,9 @@ use crate::platform::descriptors::out_of_the_way;
 use crate::platform::errno::Errno;
 use io_uring::squeue;
 use libc::{c_int, c_uint, c_void};
+use std::mem;
 use std::ops::RangeInclusive;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -130,9 +132,12 @@ fn io_uring_setup(entries: u32, params: &mut Params) -> Result<OwnedFd, Errno> {
     }
 }
 
-fn io_uring_register<T>(fd: &OwnedFd, operation: u32, arg: *mut T, count: u32) -> Result<c_int, Errno> {
+/// What operations are passed that take nothing.
+const NONE: *mut c_void = ptr::null_mut();
+
+fn io_uring_register<T>(fd: RawFd, operation: u32, arg: *mut T, count: u32) -> Result<c_int, Errno> {
     // SAFETY: those who call this pass what the operation takes.
-    let ret = unsafe { libc::syscall(libc::SYS_io_uring_register, fd.as_raw_fd(), operation, arg, count) };
+    let ret = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, operation, arg, count) };
     if ret < 0 { Err(Errno::last()) } else { Ok(ret as c_int) }
 }
 
@@ -237,42 +242,43 @@ impl Uring {
         check_features(&params)?;
         let rings_len = (params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>())
             .max(params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Completion>());
-        let rings = Mapping::new(&fd, Mapping::OFF_RINGS, rings_len)?;
-        let sqes = Mapping::new(&fd, Mapping::OFF_SQES, params.sq_entries as usize * size_of::<squeue::Entry>())?;
-        // Entry i of the queue is always submission i.
+        let sqes_len = params.sq_entries as usize * size_of::<squeue::Entry>();
+        let mapped = Mapping::new(&fd, Mapping::OFF_RINGS, rings_len)
+            .and_then(|rings| Ok((rings, Mapping::new(&fd, Mapping::OFF_SQES, sqes_len)?)));
+
+        let registered = register(&fd);
+        let disabled = params.flags & setup::R_DISABLED != 0;
+        let enabled = if disabled { io_uring_register(fd.as_raw_fd(), register::ENABLE_RINGS, NONE, 0) } else { Ok(0) };
+        let is_lost = registered.is_err_and(is_of_another) || enabled.is_err_and(is_of_another);
+        let usable = match enabled {
+            _ if is_lost => Err(Errno(libc::EBADF)),
+            // A filter allows no `io_uring_register()`.
+            Err(_) => Err(Errno(libc::EINVAL)),
+            // Whether it is registered or not: there is no registering on an older kernel, or out of memory.
+            Ok(_) => mapped,
+        };
+        let (rings, sqes) = match usable {
+            Ok(mapped) => mapped,
+            Err(e) => {
+                if let Ok(index) = registered {
+                    unregister(&fd, index);
+                }
+                if is_lost {
+                    // It is not ours to close any more.
+                    mem::forget(fd);
+                }
+                return Err(e);
+            }
+        };
+        // Not before: until it was enabled, this could be another file's memory, and end where a ring's does not.
         for i in 0..params.sq_entries {
+            // Entry i of the queue is always submission i.
             // SAFETY: within the array, of which the kernel reads what it is told of.
             unsafe { rings.at::<u32>(params.sq_off.array).add(i as usize).write(i) };
         }
 
-        let registered = register(&fd);
-        let disabled = params.flags & setup::R_DISABLED != 0;
-        let enabled = if disabled {
-            io_uring_register(&fd, register::ENABLE_RINGS, ptr::null_mut::<c_void>(), 0).map(drop)
-        } else {
-            Ok(())
-        };
-        let usable = match (&registered, enabled) {
-            // The number is free, or of another ring.
-            (Err(Errno(libc::EBADF | libc::EEXIST)), _)
-            | (_, Err(Errno(libc::EBADF | libc::EBADFD | libc::EEXIST))) => Err(Errno(libc::EBADF)),
-            // A filter allows no `io_uring_register()`.
-            (_, Err(_)) => Err(Errno(libc::EINVAL)),
-            // There is no registering on an older kernel, or out of memory.
-            (_, Ok(())) => Ok(()),
-        };
-        if let Err(e) = usable {
-            if let Ok(index) = registered {
-                unregister(&fd, index);
-            }
-            if e == Errno(libc::EBADF) {
-                // It is not ours to close any more.
-                std::mem::forget(fd);
-            }
-            return Err(e);
-        }
         // Older kernels have their own ideas.
-        let _ = io_uring_register(&fd, register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
+        let _ = io_uring_register(fd.as_raw_fd(), register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
         let by = match registered {
             Ok(index) => By::Registered(index),
             Err(_) if descriptors => By::Descriptor(out_of_the_way(fd)?),
@@ -402,16 +408,26 @@ struct Update {
 fn register(fd: &OwnedFd) -> Result<c_uint, Errno> {
     const ANY: u32 = u32::MAX;
     let mut update = Update { offset: ANY, resv: 0, data: fd.as_raw_fd() as u64 };
-    match io_uring_register(fd, register::RING_FDS, &raw mut update, 1) {
+    match io_uring_register(fd.as_raw_fd(), register::RING_FDS, &raw mut update, 1) {
         Ok(1) => Ok(update.offset),
         Ok(_) => Err(Errno(libc::EINVAL)),
         Err(e) => Err(e),
     }
 }
 
+/// Whether this says, of a call about a new ring, that its number is free by now, or of another ring or file.
+fn is_of_another(Errno(e): Errno) -> bool {
+    match e {
+        libc::EBADF | libc::EBADFD | libc::EEXIST => true,
+        // So does a filter, whatever the number.
+        libc::EOPNOTSUPP => io_uring_register(-1, register::ENABLE_RINGS, NONE, 0) == Err(Errno(libc::EBADF)),
+        _ => false,
+    }
+}
+
 fn unregister(fd: &OwnedFd, index: c_uint) {
     let mut update = Update { offset: index, resv: 0, data: 0 };
-    let _ = io_uring_register(fd, register::UNREGISTER_RING_FDS, &raw mut update, 1);
+    let _ = io_uring_register(fd.as_raw_fd(), register::UNREGISTER_RING_FDS, &raw mut update, 1);
 }
 
 #[cfg(test)]
