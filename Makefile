@@ -342,7 +342,7 @@ directories = $(INCLUDEDIR)/ioq $(addprefix $(LIBDIR)/,pkgconfig cmake/ioq cmake
 .PHONY: uninstall
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(installed))
-	@rmdir $(filter-out $(system),$(addprefix $(DESTDIR),$(directories))) 2>/dev/null || true
+	@rmdir $(filter-out $(system),$(abspath $(addprefix $(DESTDIR),$(directories)))) 2>/dev/null || true
 
 .PHONY: clean
 clean:

@@ -43,13 +43,12 @@ struct dir {
 static struct { struct file { dev_t dev; ino_t ino; } *slots; size_t size, used; } seen;
 
 static bool all, total, count_links, one_fs, apparent, inodes, human, show_time, follows, follows_arguments, failed, several;
-static const char *clear = ""; // what takes the progress line off a terminal
+static const char *clear = "", **excluded; // what takes the progress line off a terminal; patterns
 static size_t max_depth = SIZE_MAX, excluded_count;
 static uintmax_t unit = 1024;
 static intmax_t threshold;
 static char end = '\n';
-static const char **excluded;
-static struct totals grand = {0, INT64_MIN};
+static struct totals grand;
 
 static void *check(void *memory, const char *what)
 {
@@ -62,8 +61,7 @@ static void *check(void *memory, const char *what)
 
 static void complain(const char *what, const char *path, int error)
 {
-	fputs(clear, stderr);
-	fprintf(stderr, "ioq-du: %s '%s': %s\n", what, path, strerror(error));
+	fprintf(stderr, "%sioq-du: %s '%s': %s\n", clear, what, path, strerror(error));
 	failed = true;
 }
 
@@ -113,20 +111,18 @@ static void print_size(uintmax_t size)
 	}
 }
 
-static bool print(const struct totals *totals, const char *path)
+static void print(const struct totals *totals, const char *path)
 {
-	if (threshold < 0 ? totals->size > -(uintmax_t)threshold : totals->size < (uintmax_t)threshold) {
-		return false;
-	}
 	fputs(clear, stderr);
 	print_size(totals->size);
 	if (show_time) {
-		char text[64] = "";
+		char text[64];
 		time_t seconds = (time_t)totals->time;
-		strftime(text, sizeof(text), "\t%Y-%m-%d %H:%M", localtime(&seconds));
-		fputs(text, stdout);
+		const struct tm *tm = localtime(&seconds); // NULL for years that do not fit
+		bool fits = tm && strftime(text, sizeof(text), "%Y-%m-%d %H:%M", tm) > 0;
+		fits ? printf("\t%s", text) : printf("\t%jd", (intmax_t)totals->time);
 	}
-	return printf("\t%s%c", path, end) > 0;
+	printf("\t%s%c", path, end);
 }
 
 static void draw_progress(void)
@@ -177,7 +173,10 @@ static void count(const struct ioq_walk_ent *ent, struct totals *totals)
 	uintmax_t used = stat->stx_blocks > UINTMAX_MAX / 512 ? UINTMAX_MAX : stat->stx_blocks * UINT64_C(512);
 	uintmax_t size = !apparent ? used : stat->stx_size > INT64_MAX ? 0 : stat->stx_size;
 	add(totals, &(struct totals){inodes ? 1 : size, stat->stx_mtime.tv_sec});
-	(void)((ent->type == DT_DIR || all || ent->depth == 0) && ent->depth <= max_depth && print(totals, ent->path));
+	bool large = threshold < 0 ? totals->size <= -(uintmax_t)threshold : totals->size >= (uintmax_t)threshold;
+	if (large && (ent->type == DT_DIR || all || ent->depth == 0) && ent->depth <= max_depth) {
+		print(totals, ent->path);
+	}
 	add(ent->parent_data ? &((struct dir *)*ent->parent_data)->totals : &grand, totals);
 }
 
@@ -233,11 +232,13 @@ static intmax_t number(const char *text, intmax_t least)
 	char *rest;
 	errno = 0;
 	intmax_t value = strtoimax(text, &rest, 10);
-	const char *letters = "KMGTPE", *letter = *rest ? strchr(letters, *rest) : NULL;
+	const char *letters = "KMGTPE", *letter = *rest == 'k' ? letters : *rest ? strchr(letters, *rest) : NULL;
+	const char *after = rest + (letter != NULL);
+	bool decimal = letter && strcmp(after, "B") == 0, binary = letter && strcmp(after, "iB") == 0;
 	for (const char *l = letters; letter && l <= letter; ++l) {
-		errno = __builtin_mul_overflow(value, 1024, &value) ? ERANGE : errno;
+		errno = __builtin_mul_overflow(value, decimal ? 1000 : 1024, &value) ? ERANGE : errno;
 	}
-	if (errno || rest == text || rest[letter != NULL] || value < least) {
+	if (errno || rest == text || (*after && !decimal && !binary) || value < least) {
 		fprintf(stderr, "ioq-du: invalid number '%s'\nTry 'ioq-du --help' for more information.\n", text);
 		exit(EXIT_FAILURE);
 	}
@@ -259,10 +260,10 @@ int main(int argc, char *argv[])
 		switch (opt) {
 		case '0': end = '\0'; break;
 		case 'a': all = true; break;
-		case 'b': unit = 1; // fall through
+		case 'b': unit = 1; human = false; // fall through
 		case APPARENT: apparent = true; break;
 		case 'c': total = true; break;
-		case 'D': follows_arguments = true; how.flags |= IOQ_WALK_FOLLOW_ROOTS; break;
+		case 'D': follows_arguments = true; follows = false; break;
 		case 'd': max_depth = (size_t)number(optarg, 0); break;
 		case EXCLUDE: excluded[excluded_count++] = optarg; break;
 		case 'h': human = true; break;
@@ -270,29 +271,29 @@ int main(int argc, char *argv[])
 		case 'j': how.nthreads = (size_t)number(optarg, 1); break;
 		case 'k': unit = 1024; human = false; break;
 		case 'm': unit = 1048576; human = false; break;
-		case 'L': follows = true; how.flags |= IOQ_WALK_FOLLOW; break;
+		case 'L': follows = true; break;
 		case 'l': count_links = true; break;
 		case 's': max_depth = 0; break;
 		case 't': threshold = number(optarg, INTMAX_MIN); break;
 		case TIME: show_time = true; break;
 		case 'x': one_fs = true; how.flags |= IOQ_WALK_XDEV; break;
-		case HELP: fputs(USAGE, stdout); return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		case HELP: fputs(USAGE, stdout); check(fflush(stdout) == 0 ? stdout : NULL, "write error"); return EXIT_SUCCESS;
 		default: fputs("Try 'ioq-du --help' for more information.\n", stderr); return EXIT_FAILURE;
 		}
 	}
+	how.flags |= follows ? IOQ_WALK_FOLLOW : follows_arguments ? IOQ_WALK_FOLLOW_ROOTS : 0;
 	several = argc - optind > 1;
 	clear = isatty(STDERR_FILENO) ? "\r\033[K" : "";
 	const char *const *roots = optind < argc ? (const char *const *)argv + optind : (const char *[]){".", NULL};
 	struct ioq_walk *walk = check(ioq_walk_open(roots, &how), "cannot begin");
-	const struct ioq_walk_ent *ent;
 	int ret;
-	while ((ret = ioq_walk_next(walk, &ent)) > 0) {
+	for (const struct ioq_walk_ent *ent; (ret = ioq_walk_next(walk, &ent)) > 0;) {
 		visit(walk, ent);
 	}
 	check(ret == 0 ? walk : NULL, "cannot go on");
 	ioq_walk_close(walk);
 	fputs(clear, stderr);
-	(void)(total && print(&grand, "total"));
+	total ? print(&grand, "total") : (void)0;
 	check(fflush(stdout) == 0 && !ferror(stdout) ? stdout : NULL, "write error");
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

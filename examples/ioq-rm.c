@@ -14,6 +14,7 @@
 #include <ioq.h>
 #include <ioq/walk.h>
 #include <limits.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ enum { DEPTH = 128, THREADS = 16, TRIES = 8 };
 struct dir {
 	size_t inflight; // requests to remove something in it
 	int fd; // for these, while there are any
-	bool failed; // something is left in it
+	bool failed, incomplete; // something is left in it; the walk has to come again
 };
 
 /** Something to be removed. */
@@ -39,9 +40,16 @@ struct removal {
 
 static struct ioq *ioq;
 static bool force, verbose, failed, preserve_root = true;
-static bool incomplete; // entries were there that the walk has not seen, since others went meanwhile
 static bool last_try; // what is not empty now stays
 static size_t removed;
+static void *told; // paths that were complained of
+
+/** An argument that is to be removed. */
+static struct root {
+	const char *path;
+	bool incomplete; // entries were there that the walk has not seen, since others went meanwhile
+} *roots;
+static size_t root_count;
 
 static _Noreturn void fatal(const char *what)
 {
@@ -49,12 +57,34 @@ static _Noreturn void fatal(const char *what)
 	exit(EXIT_FAILURE);
 }
 
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 static void fail(struct dir *dir, const char *path, int error)
 {
-	fprintf(stderr, "ioq-rm: cannot remove '%s': %s\n", path, strerror(error));
+	char *copy = strdup(path);
+	char **place = copy ? tsearch(copy, &told, compare) : NULL;
+	if (place && *place != copy) {
+		free(copy);
+	} else {
+		fprintf(stderr, "ioq-rm: cannot remove '%s': %s\n", path, strerror(error));
+	}
 	failed = true;
 	if (dir) {
 		dir->failed = true;
+	}
+}
+
+/** Something is left that the walk has to come to again: in a directory, or in an argument itself. */
+static void leave(struct dir *dir, const char *path)
+{
+	if (dir) {
+		dir->failed = dir->incomplete = true;
+	}
+	for (size_t i = 0; !dir && i < root_count; ++i) {
+		roots[i].incomplete |= strcmp(roots[i].path, path) == 0;
 	}
 }
 
@@ -63,10 +93,7 @@ static void finish(struct removal *removal, int error)
 {
 	struct dir *dir = removal->dir;
 	if (error == ENOTEMPTY && !removal->error && !last_try) {
-		incomplete = true;
-		if (dir) {
-			dir->failed = true;
-		}
+		leave(dir, removal->path);
 	} else if (error && error != ENOENT) {
 		fail(dir, removal->path, removal->error ? removal->error : error);
 	} else {
@@ -121,7 +148,7 @@ static void visit(const struct ioq_walk_ent *ent)
 	if (ent->type != DT_DIR) {
 		if (!ent->error) {
 			remove_entry(ent);
-		} else if (ent->error != ENOENT || (ent->depth == 0 && !force)) {
+		} else if (ent->depth == 0 ? !force || (ent->error != ENOENT && ent->error != ENOTDIR) : ent->error != ENOENT) {
 			fail(parent, ent->path, ent->error);
 		}
 	} else if (!ent->post) {
@@ -136,6 +163,8 @@ static void visit(const struct ioq_walk_ent *ent)
 		}
 		if (!dir->failed) {
 			remove_entry(ent);
+		} else if (dir->incomplete) {
+			leave(parent, ent->path);
 		} else if (parent) {
 			parent->failed = true;
 		}
@@ -147,11 +176,11 @@ static void visit(const struct ioq_walk_ent *ent)
 static bool is_allowed(char *path)
 {
 	struct stat stat, root;
-	size_t len = strlen(path);
-	bool slash = len > 1 && path[len - 1] == '/';
+	size_t given_len = strlen(path), len = given_len;
 	while (len > 1 && path[len - 1] == '/') {
 		path[--len] = '\0';
 	}
+	bool slash = len < given_len;
 	const char *name = strrchr(path, '/');
 	name = name ? name + 1 : path;
 	const char *why = NULL;
@@ -162,10 +191,24 @@ static bool is_allowed(char *path)
 		why = is_root && preserve_root ? "that is the root" : slash && !S_ISDIR(stat.st_mode) ? strerror(ENOTDIR) : NULL;
 	}
 	if (why) {
-		fprintf(stderr, "ioq-rm: refusing to remove '%s': %s\n", path, why);
+		fprintf(stderr, "ioq-rm: refusing to remove '%s%s': %s\n", path, &"/"[!slash], why);
 		failed = true;
 	}
 	return !why;
+}
+
+/** Put the arguments there that are to be walked, which are taken for complete after that. Returns how many there are. */
+static size_t list_incomplete(const char **paths)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < root_count; ++i) {
+		if (roots[i].incomplete) {
+			paths[count++] = roots[i].path;
+			roots[i].incomplete = false;
+		}
+	}
+	paths[count] = NULL;
+	return count;
 }
 
 static const char USAGE[] =
@@ -192,7 +235,13 @@ int main(int argc, char *argv[])
 		case 'v': verbose = true; break;
 		case ONE_FS: how.flags |= IOQ_WALK_XDEV; break;
 		case PRESERVE: preserve_root = true; break;
-		case NO_PRESERVE: preserve_root = false; break;
+		case NO_PRESERVE:
+			if (strcmp(argv[optind - 1], "--no-preserve-root") != 0) {
+				fputs("ioq-rm: --no-preserve-root may not be abbreviated\n", stderr);
+				return EXIT_FAILURE;
+			}
+			preserve_root = false;
+			break;
 		case HELP: fputs(USAGE, stdout); return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 		default: fputs("Try 'ioq-rm --help' for more information.\n", stderr); return EXIT_FAILURE;
 		}
@@ -201,22 +250,21 @@ int main(int argc, char *argv[])
 		fputs("ioq-rm: nothing to remove\nTry 'ioq-rm --help' for more information.\n", stderr);
 		return EXIT_FAILURE;
 	}
-	const char **roots = calloc((size_t)argc + 1, sizeof(*roots));
+	const char **paths = calloc((size_t)argc + 1, sizeof(*paths));
+	roots = calloc((size_t)argc, sizeof(*roots));
 	ioq = ioq_create(DEPTH, THREADS);
-	if (!roots || !ioq) {
+	if (!paths || !roots || !ioq) {
 		fatal("cannot begin");
 	}
-	for (size_t i = 0; optind < argc; ++optind) {
+	for (; optind < argc; ++optind) {
 		if (is_allowed(argv[optind])) {
-			roots[i++] = argv[optind];
+			roots[root_count++] = (struct root){argv[optind], true};
 		}
 	}
 	// Again for what was not seen, as long as that helps.
-	size_t tries = 0;
-	do {
-		incomplete = false;
+	for (size_t tries = 0, count; (count = list_incomplete(paths)) > 0;) {
 		removed = 0;
-		struct ioq_walk *walk = ioq_walk_open(roots, &how);
+		struct ioq_walk *walk = ioq_walk_open(paths, &how);
 		const struct ioq_walk_ent *ent;
 		int ret = -1;
 		while (walk && (ret = ioq_walk_next(walk, &ent)) > 0) {
@@ -232,9 +280,11 @@ int main(int argc, char *argv[])
 		}
 		force = true; // those that are gone
 		last_try = removed == 0 || ++tries == TRIES;
-	} while (incomplete);
+	}
 	ioq_destroy(ioq);
 	free(roots);
+	free(paths);
+	tdestroy(told, free);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fatal("cannot write");
 	}

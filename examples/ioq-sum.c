@@ -104,5 +104,5 @@ int main(int argc, char *argv[])
 
 	ioq_destroy(ioq);
 	free(files);
-	return ok && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ok && fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

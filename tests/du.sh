@@ -251,18 +251,23 @@ same() {
 	fi
 }
 for options in -a -h -c -m -l -D '-L -s' --inodes --time '-t 5K' '-t -5K' '-d 1' '-s -h' '-a -c -k' '-x -a' '--exclude=d*' '--exclude=a/b -a' \
-	'-a -h --time --inodes'; do
+	'-a -h --time --inodes' '-L -D' '-D -L -s' '-h -b' '-b -h' '-c -t 1M' '-t 5k' '-t 5KB' '-t 5KiB'; do
 	# shellcheck disable=SC2086
 	same "options $options" $options plain sparse other
 done
 same "links among the arguments, -D" -D link plain/broken
 same "end of lines, -0" -0 -a plain/a
-if mkdir huge && truncate -s 9223372036854775807 huge/{1,2,3} 2>/dev/null; then
-	run auto 2 - -s --apparent-size huge >"$out"
-	expect "sums that do not fit" 0 grep -q '^18014398509481984	' "$out"
+same "the time of nothing" -c --time nowhere
+# Where files may be as large and as late as can be said.
+if extremes=$(mktemp -d -p /dev/shm 2>/dev/null) && truncate -s 9223372036854775807 "$extremes"/{1,2,3} 2>/dev/null; then
+	touch -d @67768036191676800 "$extremes/1"
+	run auto 2 - -s --apparent-size --time "$extremes" >"$blocks"
+	expect "sums that do not fit" 0 grep -q '^18014398509481984	' "$blocks"
+	expect "a time in no calendar" 0 grep -q '	67768036191676800	' "$blocks"
 else
 	skip "sums that do not fit" "no files as large as that here"
 fi
+rm -rf "$extremes"
 
 ## Errors
 

@@ -57,6 +57,10 @@ for IOQ_BACKEND in auto uring sync; do
 	expect "what is not there" 1 $? grep -q "nowhere" err
 	remove -f nowhere
 	expect "what is not there, -f" 0 $? test ! -s err
+	remove -f keep/inside/file/below
+	expect "what cannot be there, -f" 0 $? test ! -s err
+	remove --no-preserve keep
+	expect "a dangerous option, abbreviated" 1 $? test -f keep/inside/file
 	for root in / /. // . .. keep/..; do
 		timeout 5 "$prog" -f --one-file-system -- "$root" 2>err
 		expect "$root" 1 $? grep -q refusing err
@@ -69,10 +73,10 @@ for IOQ_BACKEND in auto uring sync; do
 	(ulimit -n 24 && remove -r deep)
 	expect "2,000 levels, few descriptors" 0 $? gone deep
 
-	# Somebody fills a directory meanwhile.
-	mkdir -p tree/hot
-	(while : >tree/hot/$RANDOM; do :; done) 2>/dev/null &
-	remove -r tree
+	# Somebody fills a directory meanwhile, and makes anew what was named beside it.
+	mkdir -p tree/hot again
+	(while : >tree/hot/$RANDOM; do mkdir again; done) 2>/dev/null &
+	remove -rv again tree
 	status=$?
 	kill $! 2>/dev/null
 	wait $!
@@ -81,7 +85,8 @@ for IOQ_BACKEND in auto uring sync; do
 	else
 		expect "a directory that is never empty" 0 $status
 	fi
-	rm -rf tree
+	expect "what is made anew" 0 0 test "$(grep -cx "removed 'again'" out)" = 1
+	rm -rf tree again
 
 	# A directory and a link out of the tree change places all the time.
 	for _ in {1..20}; do

@@ -105,6 +105,8 @@ fn parse_type<'a>(
             return Ok(Type { name: name.into(), comment, definition, members });
         }
         // `NAME = VALUE,`, `type name;` or `type name[SIZE];`, and nothing for the braces of a union.
+        // The name of a pointer to a function is within parentheses.
+        let line = line.find("(*").map_or(line, |i| line[i..].split(')').next().unwrap_or_default());
         let code = line.split([',', ';', '=', '[']).next().unwrap_or_default().trim_end();
         if let Some(member) = code.rsplit([' ', '*']).next().filter(|word| is_identifier(word)) {
             members.push((member.into(), member_comment.clone()));
