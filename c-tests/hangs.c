@@ -6,6 +6,7 @@
 #include "host.h"
 
 #include <ioq/stat.h>
+#include <linux/openat2.h>
 #include <time.h>
 
 enum { OTHERS = 60, MOST = 7 };
@@ -181,8 +182,44 @@ static void without_descriptors(void) {
     }
 }
 
+// Files that cannot be opened until somebody writes to them hang in the ring, if there is one, whatever bound it is given.
+static void others_come_back_whatever_the_bound(void) {
+    enum { HANGING = 20 };
+    static const size_t bounds[] = {1, 0, (size_t)1 << 31, SIZE_MAX};
+    CHECK_EQ(mkfifoat(root_fd, "fifo", 0600), 0);
+    for (size_t i = 0; i < COUNT(bounds); ++i) {
+        struct ioq_options options = {
+            .size = sizeof(options), .depth = HANGING + 1, .nthreads = HANGING + 1, .inflight = bounds[i]};
+        struct ioq *ioq = ioq_create_with(&options);
+        CHECK(ioq);
+        struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
+        for (size_t j = 0; j < HANGING; ++j) {
+            CHECK_EQ(ioq_openat(ioq, root_fd, "fifo", &how, 0, NULL, &how), 0);
+        }
+        ioq_submit(ioq);
+        CHECK_EQ(ioq_openat(ioq, root_fd, "file", &how, 0, NULL, NULL), 0);
+        struct ioq_ent *ent = next(ioq);
+        CHECK(!ent->ptr);
+        close(ent->result);
+        ioq_free(ioq, ent);
+
+        int writer = openat(root_fd, "fifo", O_RDWR | O_CLOEXEC);
+        CHECK(writer >= 0);
+        for (size_t j = 0; j < HANGING; ++j) {
+            ent = next(ioq);
+            CHECK(ent->result >= 0);
+            close(ent->result);
+            ioq_free(ioq, ent);
+        }
+        close(writer);
+        ioq_destroy(ioq);
+    }
+    CHECK_EQ(unlinkat(root_fd, "fifo", 0), 0);
+}
+
 int main(void) {
     make_tree();
+    RUN(others_come_back_whatever_the_bound);
     RUN(others_come_back);
     RUN(others_run_while_the_caller_is_gone);
     RUN(again_and_again);

@@ -5,6 +5,7 @@
 
 #include <ioq/dir.h>
 #include <ioq/stat.h>
+#include <ioq/walk.h>
 #include <pthread.h>
 
 enum { DEPTH = 100 };
@@ -12,10 +13,12 @@ enum { DEPTH = 100 };
 static size_t nthreads;
 static int root_fd;
 
-// With its cancellation pending, everything that a queue does for its caller, from create to destroy.
-static void *live_cancelled(void *through) {
-    CHECK_EQ(pthread_cancel(pthread_self()), 0);
+// Everything that a queue does for its caller, from create to destroy.
+static void live(bool polled) {
     struct ioq *ioq = create(DEPTH, nthreads);
+    if (polled) {
+        CHECK(ioq_fd(ioq) >= 0);
+    }
 
     struct bfs_dir *dirs[DEPTH / 2];
     for (size_t i = 0; i < DEPTH / 2; ++i) {
@@ -44,10 +47,45 @@ static void *live_cancelled(void *through) {
     for (size_t i = 0; i < DEPTH / 2; ++i) {
         free(dirs[i]);
     }
+}
 
+static void walk(const char *path) {
+    struct ioq_walk *walk = ioq_walk_open((const char *[]){path, NULL}, NULL);
+    CHECK(walk);
+    size_t count = 0;
+    for (const struct ioq_walk_ent *ent; ioq_walk_next(walk, &ent) == 1;) {
+        ++count;
+    }
+    CHECK_EQ(count, 2);
+    ioq_walk_close(walk);
+}
+
+static char path[PATH_MAX];
+
+static void live_all(void) {
+    live(false);
+    if (nthreads > 0) {
+        live(true);
+    }
+    walk(path);
+}
+
+// With its cancellation pending.
+static void *live_cancelled(void *through) {
+    CHECK_EQ(pthread_cancel(pthread_self()), 0);
+    live_all();
     *(bool *)through = true;
     pthread_testcancel();
     return NULL;
+}
+
+enum { THROUGH = 3 };
+
+// The same in the only thread of a process, in which the first worker makes room for descriptors.
+static void live_cancelled_alone(void) {
+    CHECK_EQ(pthread_cancel(pthread_self()), 0);
+    live_all();
+    _exit(THROUGH);
 }
 
 static void cancelled(void) {
@@ -59,6 +97,10 @@ static void cancelled(void) {
         CHECK_EQ(pthread_join(thread, &result), 0);
         CHECK(through);
         CHECK(result == PTHREAD_CANCELED);
+
+        int status = in_child(live_cancelled_alone);
+        CHECK(WIFEXITED(status));
+        CHECK_EQ(WEXITSTATUS(status), THROUGH);
     }
 }
 
@@ -105,7 +147,6 @@ static void cancelled_at_any_time(void) {
 int main(void) {
     need_fds(2 * DEPTH);
 
-    char path[PATH_MAX];
     root_fd = temp_dir(path);
     make_file(root_fd, "file", 1);
 

@@ -4,6 +4,8 @@
 
 #include <ioq/walk.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 enum { MASK = STATX_BASIC_STATS };
@@ -183,6 +185,8 @@ static const unsigned int all_flags[] = {
     IOQ_WALK_POST,
     IOQ_WALK_STAT | IOQ_WALK_PRE | IOQ_WALK_POST,
     IOQ_WALK_STAT | IOQ_WALK_PRE | IOQ_WALK_POST | IOQ_WALK_XDEV,
+    IOQ_WALK_POST | IOQ_WALK_XDEV,
+    IOQ_WALK_SORT | IOQ_WALK_PRE | IOQ_WALK_POST | IOQ_WALK_XDEV,
     IOQ_WALK_FOLLOW,
     IOQ_WALK_FOLLOW | IOQ_WALK_STAT | IOQ_WALK_POST,
     IOQ_WALK_FOLLOW_ROOTS | IOQ_WALK_STAT,
@@ -458,6 +462,42 @@ static void as_nobody(void) {
     CHECK_EQ(in_child(denied), 0);
 }
 
+enum { SKIPPED = 77, OLD = 1000 };
+
+// With a file system mounted in an empty directory, which nobody else sees. What is read there has another time of access.
+static void walk_around_a_mount(void) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
+        || mount("none", "tree/empty", "tmpfs", MS_STRICTATIME, NULL) != 0) {
+        _exit(SKIPPED);
+    }
+    close(open("tree/empty/inside", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    static const unsigned int stats[] = {0, IOQ_WALK_STAT};
+    for (size_t i = 0; i < COUNT(stats); ++i) {
+        struct stat stat;
+        const struct timespec times[] = {{.tv_sec = OLD}, {.tv_sec = OLD}};
+        CHECK_EQ(utimensat(AT_FDCWD, "tree/empty", times, 0), 0);
+        struct ioq_walk_options options = {
+            .size = sizeof(options), .flags = stats[i] | IOQ_WALK_PRE | IOQ_WALK_POST | IOQ_WALK_XDEV};
+        struct ioq_walk *walk = open_walk((const char *[]){"tree", NULL}, &options);
+        size_t visits = 0;
+        for (const struct ioq_walk_ent *ent; ioq_walk_next(walk, &ent) > 0;) {
+            CHECK(!strstr(ent->path, "inside"));
+            visits += strcmp(ent->path, "tree/empty") == 0;
+            CHECK(ent->error == 0 || ent->type != DT_DIR);
+        }
+        ioq_walk_close(walk);
+        CHECK_EQ(visits, 2);
+        CHECK_EQ(lstat("tree/empty", &stat), 0);
+        CHECK_EQ(stat.st_atime, OLD);
+    }
+}
+
+static void other_file_systems_are_not_read(void) {
+    CHECK_EQ(fchdir(root_fd), 0);
+    int status = in_child(walk_around_a_mount);
+    CHECK(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED));
+}
+
 int main(void) {
     need_address_space(256 << 20); // as much is read ahead as the options allow
     need_fds(512);
@@ -468,6 +508,7 @@ int main(void) {
     RUN(sorted);
     RUN(several_roots);
     RUN(left_out);
+    RUN(other_file_systems_are_not_read);
     RUN(circles);
     RUN(event_loop);
     RUN(closed_early);

@@ -145,7 +145,7 @@ static void remove_entry(const struct ioq_walk_ent *ent)
 static void visit(const struct ioq_walk_ent *ent)
 {
 	struct dir *parent = ent->parent_data ? *ent->parent_data : NULL;
-	if (ent->type != DT_DIR) {
+	if (ent->type != DT_DIR || (ent->error && !ent->post)) {
 		if (!ent->error) {
 			remove_entry(ent);
 		} else if (ent->depth == 0 ? !force || (ent->error != ENOENT && ent->error != ENOTDIR) : ent->error != ENOENT) {

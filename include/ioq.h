@@ -638,10 +638,11 @@ struct ioq_info {
  * are like any others. exec and _exit() are fine, and so is exit(), whatever other threads do with their queues
  * meanwhile.
  *
- * A queue holds no descriptor. Only before Linux 5.18, or where io_uring_register(2) is refused, it has that of its ring
- * while there is one, which is close-on-exec and above 2; there, a process that is about to close descriptors which it did
- * not open should destroy its queues first. If a process forbids itself io_uring later, by a seccomp filter, its queues go
- * on without.
+ * A queue holds no descriptor but that of ioq_fd(), if it was asked for, and those of the directories and files that
+ * requests under way have open. Only before Linux 5.18, or where io_uring_register(2) is refused, it has that of its ring
+ * while there is one. All are close-on-exec, and those that stay above 2. A process that is about to close descriptors which
+ * it did not open should destroy queues with any of these first. If a process forbids itself io_uring later, by a seccomp
+ * filter, its queues go on without.
  */
 struct ioq *ioq_create(size_t depth, size_t nthreads);
 

@@ -626,6 +626,34 @@ static void without_any_thread_the_caller_runs(void) {
     CHECK_EQ(stop(ioq).setups, 1);
 }
 
+// A call that does not wait tries again to start threads, too, of whatever kind it is.
+static void polls_try_again_to_start_threads(void) {
+    static const struct timespec past;
+    for (size_t until = 0; until < 2; ++until) {
+        struct kernel_script script = {.rules = {{KERNEL_THREAD_FAILS, .value = EAGAIN, .count = 3}}};
+        struct ioq *ioq = start(&script, 2);
+        stat_many(ioq, 1);
+        ioq_submit(ioq);
+        struct ioq_ent *ent;
+        while (!(ent = until ? ioq_pop_until(ioq, &past) : ioq_pop(ioq, false))) {
+            sched_yield();
+        }
+        CHECK_EQ(ent->result, 0);
+        ioq_free(ioq, ent);
+        stop(ioq);
+    }
+}
+
+// Where the kernel's threads cannot be limited, no more is in flight than it has threads by itself.
+static void no_more_is_sent_than_the_kernel_has_threads_for(void) {
+    struct kernel_script script = {.rules = {{KERNEL_REGISTER_FAILS, .value = EINVAL, .from = 2}}};
+    struct ioq *ioq = start(&script, 1);
+    await_ring(ioq);
+    CHECK(info_of(ioq).ring_limit > 0);
+    CHECK(info_of(ioq).ring_limit <= 4 * (size_t)sysconf(_SC_NPROCESSORS_ONLN));
+    stop(ioq);
+}
+
 // A setup that fails costs the ring for now. It is tried again later, and then used.
 static void a_setup_that_failed_is_tried_again(void) {
     static const int errors[] = {EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS, EAGAIN};
@@ -832,6 +860,8 @@ int main(int argc, char *argv[]) {
         CASE(what_a_ring_is_not_for_is_run_elsewhere),
         CASE(a_driver_that_cannot_be_started_is_tried_again),
         CASE(without_any_thread_the_caller_runs),
+        CASE(polls_try_again_to_start_threads),
+        CASE(no_more_is_sent_than_the_kernel_has_threads_for),
         CASE(a_setup_that_failed_is_tried_again),
         CASE(a_ring_that_cannot_be_mapped_is_tried_again),
         CASE(without_a_ring_there_is_no_queue),

@@ -2,6 +2,7 @@
 
 use super::word::{self, State};
 use crate::platform::alloc;
+use crate::platform::cancellation;
 use crate::platform::errno::Errno;
 use crate::platform::sync::{AtomicPtr, Ordering, snooze};
 use crate::queue::span::Span;
@@ -35,7 +36,7 @@ impl Slot {
             let next = match state {
                 // The reader of the lap before has its ticket, and was taken off its processor before it took the span.
                 State::Full => {
-                    snooze();
+                    cancellation::disabled(snooze);
                     seen = self.0.load(Ordering::Relaxed);
                     continue;
                 }

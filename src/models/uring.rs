@@ -58,6 +58,10 @@ impl Uring {
         })
     }
 
+    pub fn limits_workers(&self) -> bool {
+        true
+    }
+
     /// How many submissions it has room for.
     pub fn entries(&self) -> usize {
         self.entries as usize

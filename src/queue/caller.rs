@@ -161,14 +161,14 @@ impl Caller {
         }
         // Somebody must try again to start threads that could not be had, and who waits for a descriptor does not.
         shared.driver.start(shared)?;
-        let fd = shared.event.open()?;
+        let fd = cancellation::disabled(|| shared.event.open())?;
         self.is_polled = true;
         self.show_ready(shared);
         Ok(fd)
     }
 
     fn show_ready(&self, shared: &Shared) {
-        shared.event.set(|| !self.current.is_empty() || shared.ready.can_pop());
+        cancellation::disabled(|| shared.event.set(|| !self.current.is_empty() || shared.ready.can_pop()));
     }
 
     /// Pops where something is to be sent or received before.
@@ -210,10 +210,7 @@ impl Caller {
         }
         errno::preserved(|| match wait {
             Wait::No => {
-                if shared.scheduler.is_failing() && shared.is_waiting() {
-                    // Nobody else might be there to try again.
-                    shared.scheduler.notify(shared);
-                }
+                try_again_to_start(shared);
                 None
             }
             Wait::Until(deadline) => self.wait(shared, Some(deadline)),
@@ -273,7 +270,10 @@ impl Caller {
             let failing = shared.scheduler.is_failing();
             let limit = failing.then_some(STALL_AFTER);
             let limit = match deadline.map(|deadline| deadline.remaining()) {
-                Some(Duration::ZERO) => return None,
+                Some(Duration::ZERO) => {
+                    try_again_to_start(shared);
+                    return None;
+                }
                 Some(_) if self.is_alone => return None,
                 Some(rest) => Some(limit.map_or(rest, |limit| limit.min(rest))),
                 None => limit,
@@ -400,6 +400,13 @@ impl Caller {
             let Some(span) = shared.ready.try_pop().or_else(|| self.run(shared)) else { return };
             current = Entries::of(span);
         }
+    }
+}
+
+/// Tries again to start threads that could not be had. Nobody else might be there to do that.
+fn try_again_to_start(shared: &Shared) {
+    if shared.scheduler.is_failing() && shared.is_waiting() {
+        shared.scheduler.notify(shared);
     }
 }
 

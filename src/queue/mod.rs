@@ -197,11 +197,13 @@ impl Ioq {
     pub unsafe fn destroy(ioq: NonNull<Self>) {
         // SAFETY: a live queue, by this function's contract.
         unsafe {
-            // A child of fork() has no workers to talk to, and cannot trust any lock that they might have held.
-            if ioq.as_ref().pid == libc::getpid() {
-                cancellation::disabled(|| ioq.as_ref().finish());
-            }
-            alloc::unbox(ioq);
+            cancellation::disabled(|| {
+                // A child of fork() has no workers to talk to, and cannot trust any lock that they might have held.
+                if ioq.as_ref().pid == libc::getpid() {
+                    ioq.as_ref().finish();
+                }
+                alloc::unbox(ioq);
+            });
         }
     }
 

@@ -309,7 +309,7 @@ impl Work for Shared {
     fn start(&self, remote: &Remote) -> Result<Thread, Errno> {
         #[cfg(not(any(ioq_loom, ioq_shuttle)))]
         if self.descriptors && self.scheduler.workers().count() == 1 {
-            crate::platform::descriptors::make_room(self.depth);
+            crate::platform::cancellation::disabled(|| crate::platform::descriptors::make_room(self.depth));
         }
         // SAFETY: both are parts of a queue, which does not move, and joins its threads before it goes.
         unsafe { remote.start() }

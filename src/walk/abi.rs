@@ -6,6 +6,7 @@
 use super::Walk;
 use super::options::Options;
 use crate::platform::alloc;
+use crate::platform::cancellation;
 use crate::platform::errno::{self, Errno};
 use libc::{c_char, c_int, c_uchar, c_uint, c_void, statx};
 use std::ptr::{self, NonNull};
@@ -20,11 +21,13 @@ pub enum ioq_walk_flags {
     IOQ_WALK_PRE = 1 << 1,
     /// Return each directory after what is in it.
     IOQ_WALK_POST = 1 << 2,
-    /// Do not enter directories on other file systems than that of the root that they are below. They are returned.
+    /// Do not enter directories on other file systems than that of the root that they are below, nor open them. They are
+    /// returned.
     IOQ_WALK_XDEV = 1 << 3,
-    /// Follow those roots that are symbolic links.
+    /// Follow those roots that are symbolic links. Those whose target is not there (`ENOENT`) are returned as links.
     IOQ_WALK_FOLLOW_ROOTS = 1 << 4,
-    /// Follow all symbolic links. Those that lead nowhere are returned as links.
+    /// Follow all symbolic links. Those whose target is not there (`ENOENT`) are returned as links; what else fails, as a circle
+    /// of links does (`ELOOP`), is the error of an entry.
     IOQ_WALK_FOLLOW = 1 << 5,
     /// Return what is in a directory sorted by name, byte by byte, and what is in each directory right after it. So one
     /// directory is read at a time, as a whole.
@@ -61,7 +64,8 @@ pub struct ioq_walk_options {
     /// needed. 0 stands for 64 MiB.
     pub max_memory: usize,
     /// Whether to leave an entry out, with all that is in it: called for each before it would be returned for the first time,
-    /// by the thread that is in `ioq_walk_next()`, with `arg`. It must not use the walk. NULL stands for none.
+    /// by the thread that is in `ioq_walk_next()`, with `arg`. The entry has no word yet: its `data` is NULL. The function must not
+    /// use the walk. NULL stands for none.
     pub skip: Option<unsafe extern "C" fn(ent: *const ioq_walk_ent, arg: *mut c_void) -> bool>,
     /// The argument of `skip`.
     pub arg: *mut c_void,
@@ -84,14 +88,15 @@ pub struct ioq_walk_ent {
     /// With `IOQ_WALK_STAT`, what `statx(2)` filled in, or NULL if it failed. Before a directory was entered, as its own
     /// directory has it: with a file system that is mounted when it is entered, it is another after that.
     pub stat: *const statx,
-    /// A word of the program's for each directory, NULL at first: that of this one. NULL for what is none. The word is there from
-    /// the first to the last time that the directory is returned, or anything in it.
+    /// A word of the program's for each directory, NULL at first: that of this one. NULL for what is none, and for a directory
+    /// of which nothing more comes because its stat failed. The word is there from the first to the last time that the
+    /// directory is returned, or anything in it.
     pub data: *mut *mut c_void,
     /// The word of the directory that the entry is in. NULL for a root.
     pub parent_data: *mut *mut c_void,
-    /// 0, or the `errno` of what failed. At the first visit: the stat. At the second, which a directory with an error has even
-    /// without `IOQ_WALK_POST`: it could not be opened, or not read to its end; or it was not entered because the walk is in
-    /// it already (`ELOOP`).
+    /// 0, or the `errno` of what failed. At the first visit: the stat, and there is no second. At the second, which a directory
+    /// has then even without `IOQ_WALK_POST`: it could not be opened, or not read to its end; or it was not entered because the
+    /// walk is in it already (`ELOOP`).
     pub error: c_int,
     /// A descriptor of the directory that the entry is in, for the `*at()` functions with `name`, to be left open: of exactly
     /// that which was read, whatever has come of its path. `AT_FDCWD` for a root. -1 if it had to be closed, and was not found
@@ -117,17 +122,18 @@ const _: () = {
 ///
 /// # Parameters
 ///
-/// - `roots`: the paths to begin at, with NULL at the end. They are copied.
+/// - `roots`: the paths to begin at, with NULL at the end. They are copied, and looked up when the walk comes to them: where
+///   one is relative, the working directory is to stay what it is until the end.
 /// - `options`: what the walk is to be like, or NULL. Not used any more after this.
 ///
 /// # Returns
 ///
 /// The walk, to be closed with `ioq_walk_close()`, or NULL with `errno` set:
 ///
-/// - `EINVAL`: `roots` is NULL, `size` is too small, or `flags` or `mask` have unknown bits; or `IOQ_BACKEND` is wrong, as for
-///   `ioq_create()`.
+/// - `EINVAL`: `roots` is NULL, `size` is too small, `flags` has unknown bits, or `mask` the reserved one
+///   (`STATX__RESERVED`); or `IOQ_BACKEND` is wrong, as for `ioq_create()`.
 /// - `E2BIG`: there are options set that this version of the library does not know.
-/// - `ENOMEM`: no memory.
+/// - `ENOMEM`: no memory, or `nthreads` is larger than any memory could be.
 /// - with `IOQ_BACKEND=uring`, why there is no io_uring, as from `ioq_create()`.
 ///
 /// Roots that are not there are entries with an error.
@@ -166,7 +172,7 @@ pub unsafe extern "C" fn ioq_walk_open(roots: *const *const c_char, options: *co
 /// # Returns
 ///
 /// - 1: there is an entry. It may be an error; the walk goes on after that.
-/// - 0: everything was returned.
+/// - 0: everything was returned. `*ent` is NULL.
 /// - -1 with `errno` set to `EINVAL`: `walk` or `ent` is NULL; or to `ENOMEM`: no memory. What was to be returned may be lost.
 ///
 /// # Time
@@ -219,8 +225,9 @@ pub unsafe extern "C" fn ioq_walk_fd(walk: *mut Walk) -> c_int {
 
 /// Do not enter the directory that was returned last.
 ///
-/// Its second visit comes right after that, with `IOQ_WALK_POST`. Ignored if `walk` is NULL, or what was returned last is not
-/// the first visit of a directory.
+/// To be called before the next `ioq_walk_next()` or `ioq_walk_try_next()`, whatever that finds. The directory's second visit comes
+/// right after that, with `IOQ_WALK_POST`. Ignored if `walk` is NULL, or what was returned last is not the first visit of a
+/// directory.
 ///
 /// # Safety
 ///
@@ -249,7 +256,7 @@ pub unsafe extern "C" fn ioq_walk_prune(walk: *mut Walk) {
 pub unsafe extern "C" fn ioq_walk_close(walk: *mut Walk) -> c_int {
     if let Some(walk) = NonNull::new(walk) {
         // SAFETY: by this function's contract; it came from `ioq_walk_open()`.
-        drop(unsafe { alloc::unbox(walk) });
+        cancellation::disabled(|| drop(unsafe { alloc::unbox(walk) }));
     }
     0
 }
@@ -261,7 +268,7 @@ unsafe fn next(walk: *mut Walk, ent: *mut *const ioq_walk_ent, wait: bool) -> c_
     // SAFETY: by this function's contract.
     let result = unsafe {
         match (walk.as_mut(), ent.is_null()) {
-            (Some(walk), false) => walk.next(wait).map(|next| {
+            (Some(walk), false) => cancellation::disabled(|| walk.next(wait)).map(|next| {
                 let next = next.map(ptr::from_ref);
                 ent.write(next.unwrap_or(ptr::null()));
                 c_int::from(next.is_some())

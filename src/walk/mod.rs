@@ -236,7 +236,9 @@ impl Walk {
         frame.index += 1;
 
         let follows = kind == libc::DT_LNK && self.options.follows();
-        if error == 0 && (follows || kind == libc::DT_UNKNOWN) {
+        // A directory of another file system is not even to be opened.
+        let may_be_foreign = is_directory && self.options.stays() && !self.options.stats();
+        if error == 0 && (follows || may_be_foreign || kind == libc::DT_UNKNOWN) {
             let mut node = Node::new(Some((directory, &self.nodes[directory])), self.path.name(start))?;
             (node.kind, node.follows, node.ino) = (kind, follows, ino);
             let id = self.add(node)?;

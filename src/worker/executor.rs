@@ -64,6 +64,8 @@ impl Executor {
             }
         }
         if let Some(one) = shared.finished.pop() {
+            // To close its directory may wait.
+            self.let_go(shared);
             self.complete(shared, remote, one);
             return true;
         }
@@ -145,8 +147,9 @@ impl Executor {
         self.list.is_none() && remote.local.is_empty()
     }
 
-    /// Leaves what only this thread knows of to others.
+    /// Leaves what only this thread knows of to others, for it will do something else.
     pub fn let_go(&mut self, shared: &Shared) {
+        self.stopwatch.stop(shared);
         if let Some(list) = self.list.take() {
             shared.send_list(list);
         }

@@ -34,6 +34,7 @@ use crate::ops::{self, List, Next, StatxPool};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::prefetch;
+use crate::platform::processors;
 use crate::platform::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence, sleep};
 use crate::platform::table::Table;
 use crate::queue::shared::Shared;
@@ -217,9 +218,11 @@ impl Ring {
     fn new(bound: usize, descriptors: bool) -> Result<Self, Errno> {
         let bound = u32::try_from(bound).unwrap_or(u32::MAX);
         let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound, descriptors)?;
-        let bound = uring.entries().saturating_sub(BESIDE).min(bound as usize).max(1);
+        let most = if uring.limits_workers() { bound as usize } else { KERNELS_OWN * processors::count() };
+        let bound = uring.entries().saturating_sub(BESIDE).min(most).min(bound as usize).max(1);
         let mut parts = Table::default();
-        parts.try_reserve(bound).map_err(|_| alloc::NO_MEMORY)?;
+        // Twice as many never need more: beyond half of its capacity, a table that things are taken from all the time grows.
+        parts.try_reserve(2 * bound).map_err(|_| alloc::NO_MEMORY)?;
         Ok(Self {
             uring,
             statx: StatxPool::new(bound)?,
@@ -231,6 +234,10 @@ impl Ring {
         })
     }
 }
+
+/// How many threads the kernel has for each processor to run what waits, unless it is told another limit
+/// (`io_uring_register(2)`, `IORING_REGISTER_IOWQ_MAX_WORKERS`). What is sent beyond that would wait behind what hangs.
+const KERNELS_OWN: usize = 4;
 
 /// How many submissions beside those of requests may be in flight.
 const BESIDE: usize = ops::COUNT + 1;

@@ -10,7 +10,7 @@
 //! - *registers* it (`io_uring_register(2)`, `IORING_REGISTER_RING_FDS`, Linux 5.18), and enters it by that from then on;
 //! - enables it. Only one can enable a ring, once: if that works, what was mapped and registered under this number is ours,
 //!   and its memory can be touched;
-//! - closes the descriptor, which nothing needs any more. The ring goes when the thread ends.
+//! - closes the descriptor as soon as it can, since nothing needs it any more. The ring goes when the thread ends.
 //!
 //! On older kernels the descriptor stays open, out of the way of the standard streams.
 //!
@@ -221,6 +221,7 @@ pub struct Uring {
     /// Where the next submission goes. The kernel sees it at `enter`.
     sq_tail: u32,
     by: By,
+    limits_workers: bool,
 }
 
 /// What a ring is entered by.
@@ -270,21 +271,30 @@ impl Uring {
                 return Err(e);
             }
         };
+        // The kernel takes no more than this.
+        let workers = workers.min(c_int::MAX as u32);
+        let limits = io_uring_register(fd.as_raw_fd(), register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
+        let by = match registered {
+            // The number may be another's soon.
+            Ok(index) => {
+                drop(fd);
+                By::Registered(index)
+            }
+            Err(_) if descriptors => By::Descriptor(out_of_the_way(fd)?),
+            Err(_) => return Err(Errno(libc::ENOSYS)),
+        };
         // Not before: until it was enabled, this could be another file's memory, and end where a ring's does not.
         for i in 0..params.sq_entries {
             // Entry i of the queue is always submission i.
             // SAFETY: within the array, of which the kernel reads what it is told of.
             unsafe { rings.at::<u32>(params.sq_off.array).add(i as usize).write(i) };
         }
+        Ok(Self { rings, sqes, params, sq_tail: 0, by, limits_workers: limits.is_ok() })
+    }
 
-        // Older kernels have their own ideas.
-        let _ = io_uring_register(fd.as_raw_fd(), register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
-        let by = match registered {
-            Ok(index) => By::Registered(index),
-            Err(_) if descriptors => By::Descriptor(out_of_the_way(fd)?),
-            Err(_) => return Err(Errno(libc::ENOSYS)),
-        };
-        Ok(Self { rings, sqes, params, sq_tail: 0, by })
+    /// Whether the kernel has taken the limit of its threads: not before Linux 5.15, nor through a filter.
+    pub fn limits_workers(&self) -> bool {
+        self.limits_workers
     }
 
     fn shared(&self, offset: u32) -> &AtomicU32 {
