@@ -14,10 +14,10 @@ use std::ptr::{self, NonNull};
 /// Threads and the ring are started when requests need them, so a queue costs what is used of it, whatever it was
 /// created with.
 ///
-/// The environment variable `IOQ_BACKEND` chooses how requests are run: `auto` (the default) uses io_uring where it can be
-/// had and pays, `uring` insists on it, `sync` uses plain system calls alone. It is read by each call, so no other
-/// thread may call `setenv()` meanwhile, and ignored in programs that gain privileges when they are executed (set-user-ID,
-/// set-group-ID, file capabilities). `ioq_create_with()` can choose instead.
+/// The environment variable `IOQ_BACKEND` chooses how requests are run: `auto` (the default) uses io_uring where it can
+/// be had and pays, `uring` insists on it, `sync` uses plain system calls alone. It is read by each call, so no other
+/// thread may call `setenv()` meanwhile, and ignored in programs that gain privileges when they are executed
+/// (set-user-ID, set-group-ID, file capabilities). `ioq_create_with()` can choose instead.
 ///
 /// # Parameters
 ///
@@ -56,13 +56,14 @@ use std::ptr::{self, NonNull};
 /// queue, and only `ioq_version()` and what frees a response's memory needs no queue. Several queues are independent of
 /// each other, so a program whose threads all have requests gives each thread a queue of its own: a queue costs little,
 /// and starts no more threads than it needs, though together they may be more than there are processors. No function
-/// here may be called from a signal handler, nor for the same queue from a function that the queue has called. A library
-/// that was built with debug assertions ends the program where two threads use a queue at once, or one does so from within. Signals interrupt none of them, and none is a
-/// cancellation point: `pthread_cancel()` takes effect after it.
+/// here may be called from a signal handler, nor for the same queue from a function that the queue has called. A
+/// library that was built with debug assertions ends the program where two threads use a queue at once, or one does so
+/// from within. Signals interrupt none of them, and none is a cancellation point: `pthread_cancel()` takes effect after
+/// it.
 ///
-/// Workers are named `ioq-0`, `ioq-1`, …, and a thread that waits for the ring, which is started when requests are to go
-/// through one, `ioq-ring`. They block all signals but those that a thread's own instruction raises (`SIGSYS`, `SIGSEGV`,
-/// `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`), for which alone a handler of the program's may run there.
+/// Workers are named `ioq-0`, `ioq-1`, …, and a thread that waits for the ring, which is started when requests are to
+/// go through one, `ioq-ring`. They block all signals but those that a thread's own instruction raises (`SIGSYS`,
+/// `SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`, `SIGTRAP`), for which alone a handler of the program's may run there.
 ///
 /// Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
 /// its credentials as `setuid()` and the like leave them. What only one thread has, after `unshare(CLONE_FS)` or
@@ -71,16 +72,16 @@ use std::ptr::{self, NonNull};
 /// # Processes
 ///
 /// After `fork()` the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
-/// releases the memory and runs nothing. Not even that is allowed after `_Fork()`, if another thread was in a call with
-/// that queue, or if the child has its parent's process ID, in a PID namespace of its own. Queues that the child creates
-/// are like any others. `exec` and `_exit()` are fine, and so is `exit()`, whatever other threads do with their queues
-/// meanwhile.
+/// releases its memory, but for a little that is the workers', and runs nothing. Not even that is allowed after
+/// `_Fork()`, if another thread was in a call with that queue, or if the child has its parent's process ID, in a PID
+/// namespace of its own. Queues that the child creates are like any others. `exec` and `_exit()` are fine, and so is
+/// `exit()`, whatever other threads do with their queues meanwhile.
 ///
 /// A queue holds no descriptor but that of `ioq_fd()`, if it was asked for, and those of the directories and files that
-/// requests under way have open. Only before Linux 5.18, or where `io_uring_register(2)` is refused, it has that of its ring
-/// while there is one. All are close-on-exec, and those that stay above 2. A process that is about to close descriptors which
-/// it did not open should destroy queues with any of these first. If a process forbids itself io_uring later, by a seccomp
-/// filter, its queues go on without.
+/// requests under way have open. Only before Linux 5.18, or where `io_uring_register(2)` is refused, it has that of its
+/// ring while there is one. All are close-on-exec, and those that stay above 2. A process that is about to close
+/// descriptors which it did not open should destroy queues with any of these first. If a process forbids itself
+/// io_uring later, by a seccomp filter, its queues go on without.
 #[unsafe(no_mangle)]
 pub extern "C" fn ioq_create(depth: usize, nthreads: usize) -> *mut Ioq {
     errno::or_null(Options::new(depth, nthreads).and_then(Ioq::create))
@@ -233,15 +234,15 @@ pub unsafe extern "C" fn ioq_pop_many(ioq: *mut Ioq, ents: *mut *mut ioq_ent, co
 /// A descriptor for event loops: readable (`POLLIN`) while a response is ready.
 ///
 /// It is made at the first call, and is the queue's: poll it, in any thread, with any of `poll(2)`, `epoll(7)`,
-/// `select(2)` or a library on top of these, but do not read from it, and do not close it. It is gone with the queue, so take it
-/// out of the event loop before `ioq_destroy()`. It is readable as long as something is ready, however often it is polled
-/// (level-triggered), and not any more when the last response that is ready was popped. For an edge-triggered loop, pop
-/// until there is nothing.
+/// `select(2)` or a library on top of these, but do not read from it, and do not close it. It is gone with the queue,
+/// so take it out of the event loop before `ioq_destroy()`. It is readable as long as something is ready, however often
+/// it is polled (level-triggered), and not any more when the last response that is ready was popped. For an
+/// edge-triggered loop, pop until there is nothing.
 ///
 /// Requests must have been submitted to come back: call `ioq_submit()`, or any pop, before you wait.
 ///
-/// From the first call on, the queue has the thread `ioq-ring`, which also tries again to start workers that could not be
-/// had, and a pop takes some 20 ns more.
+/// From the first call on, the queue has the thread `ioq-ring`, which also tries again to start workers that could not
+/// be had, and a pop takes some 20 ns more.
 ///
 /// # Returns
 ///
@@ -318,8 +319,8 @@ pub unsafe extern "C" fn ioq_count(ioq: *const Ioq, counts: *mut ioq_counts) {
 ///
 /// # Safety
 ///
-/// `ioq` must be NULL or a live queue that no other thread is using, and `info` NULL or valid for as many bytes as its `size`
-/// says.
+/// `ioq` must be NULL or a live queue that no other thread is using, and `info` NULL or valid for as many bytes as its
+/// `size` says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_info(ioq: *mut Ioq, info: *mut ioq_info) -> c_int {
     // SAFETY: as this function's contract says.
@@ -359,7 +360,8 @@ pub unsafe extern "C" fn ioq_cancel(ioq: *mut Ioq) {
     }
 }
 
-/// The entry of the request that was accepted last, to tell that request by: in `ioq_cancel_one()`, or when it is popped.
+/// The entry of the request that was accepted last, to tell that request by: in `ioq_cancel_one()`, or when it is
+/// popped.
 ///
 /// What is in it is not to be looked at before it is popped. NULL if there was none yet, or `ioq` is NULL.
 ///
@@ -375,9 +377,10 @@ pub unsafe extern "C" fn ioq_last(ioq: *const Ioq) -> *const ioq_ent {
 /// Cancel one request.
 ///
 /// It comes back through `ioq_pop()` like any other, as soon as somebody comes to it. Its result says which of two it
-/// is: `-ECANCELED` if it never ran, and did nothing; else it had begun, and the result is its own. (What a ring has begun
-/// it interrupts where the file system lets it, after some milliseconds: then it may be `-EINTR`.) A descriptor or a directory
-/// that was opened all the same is the caller's, as ever. `ioq_close()` and `ioq_closedir()` run in any case.
+/// is: `-ECANCELED` if it never ran, and did nothing; else it had begun, and the result is its own. (What a ring has
+/// begun it interrupts where the file system lets it, after some milliseconds: then it may be `-EINTR`.) A descriptor
+/// or a directory that was opened all the same is the caller's, as ever. `ioq_close()` and `ioq_closedir()` run in any
+/// case.
 ///
 /// Ignored if `ioq` or `ent` is NULL.
 ///
@@ -403,7 +406,8 @@ pub unsafe extern "C" fn ioq_cancel_one(ioq: *mut Ioq, ent: *const ioq_ent) {
 ///
 /// Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
 /// responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
-/// buffers and paths are not touched after that. In a child of `fork()`, the descriptors of its parent's rings stay open.
+/// buffers and paths are not touched after that. In a child of `fork()`, the descriptors of its parent's rings stay
+/// open.
 ///
 /// # Safety
 ///

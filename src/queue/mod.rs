@@ -199,10 +199,14 @@ impl Ioq {
         unsafe {
             cancellation::disabled(|| {
                 // A child of fork() has no workers to talk to, and cannot trust any lock that they might have held.
-                if ioq.as_ref().pid == libc::getpid() {
+                let is_child = ioq.as_ref().pid != libc::getpid();
+                if !is_child {
                     ioq.as_ref().finish();
                 }
-                alloc::unbox(ioq);
+                let ioq = alloc::unbox(ioq);
+                if is_child {
+                    ioq.shared.abandon();
+                }
             });
         }
     }

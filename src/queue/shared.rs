@@ -135,6 +135,13 @@ impl Shared {
         })
     }
 
+    /// Frees what is not the threads', in a process that has none of them: what they were changing when it was forked, such as
+    /// where the memory of a list is, may be half changed.
+    pub fn abandon(self) {
+        let Self { scheduler, driver, finished, .. } = self;
+        std::mem::forget((scheduler, driver, finished));
+    }
+
     /// Hands a span to whoever takes what is pending.
     pub fn send(&self, sender: &mut Sender, span: Span) {
         if sender.send(&self.pending, span) == Sent::Pushed {
