@@ -92,7 +92,8 @@ static void leave(struct dir *dir, const char *path)
 static void finish(struct removal *removal, int error)
 {
 	struct dir *dir = removal->dir;
-	if (error == ENOTEMPTY && !removal->error && !last_try) {
+	bool retry = error == EMFILE || (error == ENOTEMPTY && (!removal->error || removal->error == EMFILE));
+	if (retry && !last_try) {
 		leave(dir, removal->path);
 	} else if (error && error != ENOENT) {
 		fail(dir, removal->path, removal->error ? removal->error : error);
@@ -137,7 +138,9 @@ static void remove_entry(const struct ioq_walk_ent *ent)
 	}
 	// Without a descriptor of its own it is done at once.
 	int fd = dir ? dir->fd : AT_FDCWD;
-	if (fd == -1 || ioq_unlink(ioq, fd, removal->path + removal->name, flags, removal) != 0) {
+	if (ent->dirfd == -1) {
+		finish(removal, EMFILE);
+	} else if (fd == -1 || ioq_unlink(ioq, fd, removal->path + removal->name, flags, removal) != 0) {
 		finish(removal, unlinkat(ent->dirfd, ent->name, flags) == 0 ? 0 : errno);
 	}
 }

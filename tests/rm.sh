@@ -72,6 +72,9 @@ for IOQ_BACKEND in auto uring sync; do
 	mkdir deep && (cd deep && for _ in {1..40}; do mkdir -p "$(printf 'd/%.0s' {1..50})" && cd "$(printf 'd/%.0s' {1..50})"; touch f; done)
 	(ulimit -n 24 && remove -r deep)
 	expect "2,000 levels, few descriptors" 0 $? gone deep
+	mkdir -p few/d{1..9}/e{1..9}/f && touch few/d{1..9}/e{1..9}/{x,f/y}
+	(ulimit -n 8 && remove -r few)
+	expect "many directories, hardly any descriptors" 0 $? gone few
 
 	# Somebody fills a directory meanwhile, and makes anew what was named beside it.
 	mkdir -p tree/hot again
