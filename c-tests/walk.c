@@ -455,7 +455,7 @@ static void make_tree(void) {
     CHECK_EQ(symlinkat("itself", root_fd, "circle/itself"), 0);
     make_file(root_fd, "denied/unsearchable/file", 0);
     CHECK_EQ(fchmodat(root_fd, "denied/locked", 0, 0), 0);
-    CHECK_EQ(fchmodat(root_fd, "denied/unsearchable", 0744, 0), 0);
+    CHECK_EQ(fchmodat(root_fd, "denied/unsearchable", 0444, 0), 0);
 }
 
 static void as_nobody(void) {
@@ -515,6 +515,8 @@ int main(void) {
     RUN(arguments);
     RUN(as_nobody);
     CHECK_EQ(fchdir(root_fd), 0);
+    CHECK_EQ(chmod("denied/locked", 0755), 0);
+    CHECK_EQ(chmod("denied/unsearchable", 0755), 0);
     remove_temp_dir(root, root_fd);
     return 0;
 }
