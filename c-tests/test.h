@@ -74,12 +74,28 @@ _Noreturn static inline void skip(const char *reason) {
     _exit(77);
 }
 
-static inline void test_hung(int signal) {
-    (void)signal;
-    static const char message[] = "hung in ";
-    (void)!write(STDERR_FILENO, message, sizeof(message) - 1);
-    (void)!write(STDERR_FILENO, test_part, strlen(test_part));
-    (void)!write(STDERR_FILENO, "\n", 1);
+// Where each thread waits: its name, and its system call as proc(5) tells it, the instruction last.
+static inline void print_threads(void) {
+    DIR *dir = opendir("/proc/self/task");
+    for (struct dirent *de; dir && (de = readdir(dir));) {
+        static const char *const files[] = {"comm", "syscall"};
+        for (size_t i = 0; i < COUNT(files) && de->d_name[0] != '.'; ++i) {
+            char text[300];
+            snprintf(text, sizeof(text), "/proc/self/task/%s/%s", de->d_name, files[i]);
+            int fd = open(text, O_RDONLY | O_CLOEXEC);
+            ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
+            fprintf(stderr, "  %.*s", len > 0 ? (int)len : 0, text);
+            close(fd);
+        }
+    }
+}
+
+static inline void test_hung(int number) {
+    fprintf(stderr, "hung in %s [%s]\n", test_part, test_way->name);
+    // The rest may hang, too.
+    signal(number, SIG_DFL);
+    alarm(10);
+    print_threads();
     _exit(1);
 }
 
