@@ -16,7 +16,8 @@ echo "deb $signed http://deb.debian.org/debian $suite main" >apt/etc/sources.lis
 if [ "$suite" != sid ]; then
 	echo "deb $signed http://deb.debian.org/debian-security $suite-security main" >>apt/etc/sources.list
 fi
-options="-q -o APT::Architecture=$architecture -o APT::Architectures=$architecture
+# A mirror may be some weeks old, which apt takes for an attack.
+options="-q -o Acquire::Check-Valid-Until=false -o APT::Architecture=$architecture -o APT::Architectures=$architecture
 	-o Dir::Etc::SourceList=$PWD/apt/etc/sources.list -o Dir::Etc::SourceParts=/dev/null
 	-o Dir::State::Lists=$PWD/apt/lists -o Dir::Cache=$PWD/apt/cache -o APT::Sandbox::User=root"
 
