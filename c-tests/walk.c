@@ -466,8 +466,8 @@ enum { SKIPPED = 77, OLD = 1000 };
 
 // With a file system mounted in an empty directory, which nobody else sees. What is read there has another time of access.
 static void walk_around_a_mount(void) {
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
-        || mount("none", "tree/empty", "tmpfs", MS_STRICTATIME, NULL) != 0) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0
+        || mount("none", "tree/empty", "tmpfs", MS_STRICTATIME, "") != 0) {
         _exit(SKIPPED);
     }
     close(open("tree/empty/inside", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
