@@ -8,13 +8,18 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+// Whether it runs inside another program, valgrind.
+static inline bool in_valgrind(void) {
+    const char *wrapper = getenv("IOQ_TEST_WRAPPER");
+    return wrapper && *wrapper;
+}
+
 // Whether there is such a checker, which is slow and has memory, descriptors and threads of its own.
 static inline bool wrapped(void) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return true;
 #else
-    const char *wrapper = getenv("IOQ_TEST_WRAPPER");
-    return wrapper && *wrapper;
+    return in_valgrind();
 #endif
 }
 

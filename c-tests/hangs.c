@@ -219,7 +219,10 @@ static void others_come_back_whatever_the_bound(void) {
 
 int main(void) {
     make_tree();
-    RUN(others_come_back_whatever_the_bound);
+    // It runs no other thread while one waits in io_uring_enter().
+    if (!in_valgrind()) {
+        RUN(others_come_back_whatever_the_bound);
+    }
     RUN(others_come_back);
     RUN(others_run_while_the_caller_is_gone);
     RUN(again_and_again);

@@ -149,9 +149,10 @@ static void visit(const struct ioq_walk_ent *ent)
 {
 	struct dir *parent = ent->parent_data ? *ent->parent_data : NULL;
 	if (ent->type != DT_DIR || (ent->error && !ent->post)) {
+		bool is_root = ent->depth == 0, is_gone = ent->error == ENOENT || (is_root && ent->error == ENOTDIR);
 		if (!ent->error) {
 			remove_entry(ent);
-		} else if (ent->depth == 0 ? !force || (ent->error != ENOENT && ent->error != ENOTDIR) : ent->error != ENOENT) {
+		} else if (!is_gone || (is_root && !force)) {
 			fail(parent, ent->path, ent->error);
 		}
 	} else if (!ent->post) {

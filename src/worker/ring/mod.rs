@@ -218,8 +218,8 @@ impl Ring {
     fn new(bound: usize, descriptors: bool) -> Result<Self, Errno> {
         let bound = u32::try_from(bound).unwrap_or(u32::MAX);
         let uring = Uring::new(bound.saturating_add(BESIDE as u32), bound, descriptors)?;
-        let most = if uring.limits_workers() { bound as usize } else { KERNELS_OWN * processors::count() };
-        let bound = uring.entries().saturating_sub(BESIDE).min(most).min(bound as usize).max(1);
+        let threads = if uring.limits_workers() { usize::MAX } else { KERNELS_OWN * processors::count() };
+        let bound = uring.entries().saturating_sub(BESIDE).min(bound as usize).min(threads).max(1);
         let mut parts = Table::default();
         // Twice as many never need more: beyond half of its capacity, a table that things are taken from all the time grows.
         parts.try_reserve(2 * bound).map_err(|_| alloc::NO_MEMORY)?;
