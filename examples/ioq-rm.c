@@ -201,8 +201,8 @@ static bool is_allowed(char *path)
 	return !why;
 }
 
-/** Put the arguments there that are to be walked, which are taken for complete after that. Returns how many there are. */
-static size_t list_incomplete(const char **paths)
+/** Put the arguments there that are to be walked, which are taken for complete after that. Returns whether there are any. */
+static bool list_incomplete(const char **paths)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < root_count; ++i) {
@@ -212,7 +212,7 @@ static size_t list_incomplete(const char **paths)
 		}
 	}
 	paths[count] = NULL;
-	return count;
+	return count > 0;
 }
 
 static const char USAGE[] =
@@ -266,7 +266,7 @@ int main(int argc, char *argv[])
 		}
 	}
 	// Again for what was not seen, as long as that helps.
-	for (size_t tries = 0, count; (count = list_incomplete(paths)) > 0;) {
+	for (size_t tries = 0; list_incomplete(paths);) {
 		removed = 0;
 		struct ioq_walk *walk = ioq_walk_open(paths, &how);
 		const struct ioq_walk_ent *ent;
