@@ -162,8 +162,9 @@ struct counts {
 // Submits a no-op or a close, until the queue is full. Returns whether the queue was cancelled.
 static bool submit_some(struct ioq *ioq, struct counts *counts) {
     while (ioq_capacity(ioq) > 0) {
-        bool is_close = counts->accepted % 4 == 0;
-        int fd = is_close ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+        int fd = counts->accepted % 4 == 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+        // All that this process may have can be on their way to be closed.
+        bool is_close = fd >= 0;
         if ((is_close ? ioq_close(ioq, fd, NULL) : ioq_nop(ioq, IOQ_NOP_HEAVY, NULL)) != 0) {
             CHECK_EQ(errno, EINTR);
             CHECK(!is_close || close(fd) == 0);
