@@ -189,7 +189,7 @@ check-mutations check-kernel check-faults check-matrix:
 	$(CARGO) test $(CARGOFLAGS) --test $(@:check-%=%)
 
 check-some-faults:
-	IOQ_FAULTS_EVERY=5 $(MAKE) --no-print-directory check-faults
+	IOQ_FAULTS_EVERY=7 $(MAKE) --no-print-directory check-faults
 
 check-matrix-anew: export IOQ_MATRIX_BASE := $(or $(IOQ_MATRIX_BASE),random)
 check-matrix-anew: export IOQ_MATRIX_SEEDS := $(or $(IOQ_MATRIX_SEEDS),20)

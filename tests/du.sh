@@ -1,12 +1,14 @@
 #!/bin/bash
 # Compares ioq-du with GNU du on trees made for the purpose: tests/du.sh PATH_TO_IOQ_DU
 #
-# One line for each case and backend: ok, FAIL or skip. In each, ioq-du runs with several numbers of threads, with and
-# without a tight limit on file descriptors. What du says, in blocks and in bytes, and on which paths, is what ioq-du
-# must say, with the same exit status and as many complaints.
+# One line for each case and backend, or the one that IOQ_BACKEND names: ok, FAIL or skip. In each, ioq-du runs with
+# several numbers of threads, with and without a tight limit on file descriptors. What du says, in blocks and in bytes,
+# and on which paths, is what ioq-du must say, with the same exit status and as many complaints.
 
 set -u
 export LC_ALL=C
+# shellcheck disable=SC2206 # a list
+backends=(${IOQ_BACKEND:-auto sync uring})
 unset IOQ_BACKEND
 
 prog=$(realpath -- "$1") || exit 2
@@ -44,7 +46,6 @@ watchdog=(timeout 300)
 # Words in front of both programs.
 as=()
 
-backends=(auto sync uring)
 uring_refused=
 if ! IOQ_BACKEND=uring "$prog" -s -j 2 . >/dev/null 2>"$err"; then
 	uring_refused=$(<"$err")
