@@ -8,6 +8,8 @@
 #define HOST_STATX_MASK
 #include "host.h"
 
+#include <pthread.h>
+
 // The worker is held inside the first request, so it is known which ones it has not run.
 static void during(void) {
     struct ioq *ioq = create(16, 1);

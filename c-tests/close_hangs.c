@@ -47,6 +47,7 @@ static void lists_come_back_but_one(void) {
         for (size_t j = 1; j < LISTS; ++j) {
             take_list(ioq);
         }
+        CHECK(__atomic_load_n(&countdown, __ATOMIC_RELAXED) <= 0);
         CHECK_EQ(pthread_mutex_unlock(&gate), 0);
         take_list(ioq);
         CHECK(!ioq_pop(ioq, true));

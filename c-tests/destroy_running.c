@@ -6,6 +6,8 @@
 #define HOST_UNWRAPDIR
 #include "host.h"
 
+#include <pthread.h>
+
 static pid_t destroyer;
 
 static void *open_gate(void *arg) {

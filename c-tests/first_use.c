@@ -4,6 +4,8 @@
 #define HOST_STAT
 #include "host.h"
 
+#include <pthread.h>
+
 enum { THREADS = 4 };
 
 static pthread_barrier_t start;

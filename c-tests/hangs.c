@@ -9,7 +9,7 @@
 #include <linux/openat2.h>
 #include <time.h>
 
-enum { OTHERS = 60, MOST = 7 };
+enum { OTHERS = 60, MOST = 7, CLOSES = 5 };
 
 // A directory that is given by its descriptor is opened by a plain call of this program's, where the gate is.
 static struct bfs_dir dirs[MOST];
@@ -65,7 +65,7 @@ static bool hangs_at(enum place place, size_t i, size_t hanging) {
 }
 
 static struct ioq *submit(size_t nthreads, size_t hanging, enum place place) {
-    struct ioq *ioq = create(OTHERS + MOST, nthreads);
+    struct ioq *ioq = create(OTHERS + MOST + CLOSES, nthreads);
     gate_set(true);
     size_t hang = 0, other = 0;
     for (size_t i = 0; i < OTHERS + hanging; ++i) {
@@ -115,19 +115,18 @@ static void others_run_while_the_caller_is_gone(void) {
     for (size_t nthreads = 2; nthreads <= MOST + 1; nthreads *= 2) {
         for (enum place place = FIRST; place <= APART; ++place) {
             struct ioq *ioq = submit(nthreads, nthreads - 1, place);
-            int fds[OTHERS / 2];
-            for (size_t i = 0; i < MOST - nthreads + 1; ++i) {
+            int fds[CLOSES];
+            for (size_t i = 0; i < CLOSES; ++i) {
                 fds[i] = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
                 CHECK_EQ(ioq_close(ioq, fds[i], NULL), 0);
             }
             ioq_submit(ioq);
-            for (size_t i = 0; i < MOST - nthreads + 1; ++i) {
+            for (size_t i = 0; i < CLOSES; ++i) {
                 while (fd_open(fds[i])) {
                     sched_yield();
                 }
             }
-            size_t others = OTHERS + MOST - nthreads + 1;
-            for (size_t i = 0; i < others; ++i) {
+            for (size_t i = 0; i < OTHERS + CLOSES; ++i) {
                 check_other(ioq, ioq_pop(ioq, true));
             }
             finish(ioq, nthreads - 1);

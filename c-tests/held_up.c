@@ -16,7 +16,7 @@ struct bfs_stat {
 
 int bfs_stat(int at_fd, const char *at_path, unsigned int flags, struct bfs_stat *buf);
 
-// Hangs at the gate, or takes a while. What a caller runs hangs as well, as `gate_pass` would not let it.
+// Hangs at the gate, or does nothing.
 int bfs_stat(int at_fd, const char *at_path, unsigned int flags, struct bfs_stat *buf) {
     (void)at_fd, (void)flags, (void)buf;
     in_caller += syscall(SYS_gettid) == getpid();

@@ -60,6 +60,10 @@ static void numbers(void) {
     CHECK_EQ(now.workers, 1);
     CHECK_EQ(now.pending + now.running + now.ready, 41);
     CHECK(now.running >= 1);
+    if (surely_sync()) {
+        CHECK_EQ(now.running, 1);
+        CHECK_EQ(now.pending, 40);
+    }
     CHECK_EQ(now.held, 0);
 
     // The directory is getting old.
@@ -76,6 +80,7 @@ static void numbers(void) {
         CHECK_EQ(now.pending + now.running + now.ready + now.held, 41);
     }
     CHECK_EQ(info(ioq).oldest, 0);
+    CHECK_EQ(info(ioq).running, 0);
     for (size_t i = 0; i < COUNT(ents); ++i) {
         ioq_free(ioq, ents[i]);
         CHECK_EQ(info(ioq).held, 40 - i);

@@ -141,7 +141,7 @@ static void in_flight(void) {
         later.options.nthreads = 2;
         later.options.inflight = bounds[i];
         struct ioq *ioq = ioq_create_with(&later.options);
-        if (!ioq && backend_is("uring")) {
+        if (!ioq && backend_is("uring") && ring_errno() != 0) {
             skip("IOQ_BACKEND=uring, and no io_uring to be had here");
         }
         CHECK(ioq);

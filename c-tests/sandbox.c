@@ -1,6 +1,6 @@
 // A program that takes io_uring_enter() from itself while requests are in flight: they come back all the same.
 //
-// It does so from within its bfs_stat(), on the worker's thread, which has sent off what it had before.
+// It does so from within its bfs_stat(), on a worker's thread, for all threads, while the ring's waits for what it has sent off.
 
 #include "test.h"
 
@@ -26,7 +26,8 @@ static void refuse_enter(void) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = COUNT(steps), .filter = steps};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+        || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) {
         skip("no filter for system calls to be had here");
     }
 }

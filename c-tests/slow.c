@@ -5,6 +5,8 @@
 #define HOST_UNWRAPDIR
 #include "host.h"
 
+#include <linux/openat2.h>
+
 enum { REQUESTS = 50, MOST = 8 };
 
 // Takes that many responses, none of which is a slow request's.
@@ -16,7 +18,7 @@ static void take_others(struct ioq *ioq, size_t count, bool block) {
             sched_yield();
         }
         CHECK(ent->op != IOQ_OPENDIR);
-        CHECK_EQ(ent->result, ent->op == IOQ_CLOSE ? -EBADF : 0);
+        CHECK_EQ(ent->result, ent->op == IOQ_OPENAT ? -ENOENT : 0);
         ioq_free(ioq, ent);
     }
 }
@@ -58,13 +60,13 @@ static void one_left(void) {
 }
 
 // One request in a crowd is slow, and all of them were submitted together. The others come back all the same, those
-// that were run before it and those behind it. A caller that blocks may run requests itself, so it must not come before
-// the slow one is in a worker's hands.
+// that were run before it and those behind it.
 //
-// Rings can do the work of a crowd, unless it is `plain`.
+// A ring can do all of a crowd but the slow one, unless it is `plain`.
 static void in_a_crowd(size_t others, size_t nthreads, size_t place, bool block, bool plain) {
     struct ioq *ioq = create(others + 1, nthreads);
     struct bfs_dir dir = {.magic = 0};
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
     gate_set(true);
     for (size_t i = 0; i <= others; ++i) {
         if (i == place && plain) {
@@ -76,7 +78,7 @@ static void in_a_crowd(size_t others, size_t nthreads, size_t place, bool block,
         } else if (plain) {
             CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0);
         } else {
-            CHECK_EQ(ioq_close(ioq, -1, NULL), 0);
+            CHECK_EQ(ioq_openat(ioq, root_fd, "missing", &how, 0, NULL, NULL), 0);
         }
     }
     if (block) {
@@ -119,59 +121,9 @@ static void few(void) {
     }
 }
 
-// From now on no descriptor is to be had, or again.
-static void refuse_fds(bool refuse) {
-    static struct rlimit before;
-    if (refuse) {
-        int lowest = dup(root_fd);
-        CHECK(lowest >= 0);
-        close(lowest);
-        CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-        struct rlimit limit = {(rlim_t)lowest, before.rlim_max};
-        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    } else {
-        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-    }
-}
-
-// A caller that leaves everything to rings, as none but IOQ_BACKEND=uring does, goes to sleep while the only worker is
-// still looking for its first request. There are no rings after all, and that request is slow. The worker took it alone,
-// as the last one of a block, and so does not tell anybody of what it has in hand; and the others are in the next block.
-static void alone(void) {
-    if (!backend_is("uring")) {
-        return;
-    }
-    enum { BLOCK = 31, OTHERS = 5 };
-    for (size_t i = 0; i < rounds(200); ++i) {
-        struct ioq *ioq = create(BLOCK + OTHERS, 2);
-        int fd = openat(root_fd, "sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        CHECK(fd >= 0);
-        refuse_fds(true);
-        for (size_t j = 1; j < BLOCK; ++j) {
-            CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0);
-        }
-        take_others(ioq, BLOCK - 1, true);
-
-        struct bfs_dir dir = {.magic = 0};
-        gate_set(true);
-        CHECK_EQ(ioq_opendir(ioq, &dir, fd, NULL, 0, &dir), 0);
-        for (size_t j = 0; j < OTHERS; ++j) {
-            CHECK_EQ(ioq_close(ioq, -1, NULL), 0);
-        }
-        take_others(ioq, OTHERS, true);
-        gate_set(false);
-
-        CHECK_EQ(take(ioq, IOQ_OPENDIR, &dir), 0);
-        CHECK_EQ(bfs_closedir(&dir), 0);
-        ioq_destroy(ioq);
-        refuse_fds(false);
-    }
-}
-
 int main(void) {
     make_tree();
     RUN(one_left);
-    RUN(alone);
     RUN(many);
     RUN(few);
     remove_temp_dir(root, root_fd);

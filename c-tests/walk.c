@@ -289,6 +289,7 @@ static void several_roots(void) {
 static bool skips(const struct ioq_walk_ent *ent, void *arg) {
     ++*(size_t *)arg;
     CHECK(!ent->post);
+    CHECK(!ent->data);
     CHECK(strncmp(ent->path, "tree", 4) == 0);
     return strcmp(ent->name, "a") == 0 || strcmp(ent->name, "file") == 0;
 }
@@ -379,19 +380,24 @@ static void closed_early(void) {
     CHECK_EQ(ioq_walk_close(NULL), 0);
 }
 
+static void refused(const char *const *roots, const struct ioq_walk_options *options, int error) {
+    errno = 0;
+    CHECK(!ioq_walk_open(roots, options));
+    CHECK_EQ(errno, error);
+}
+
 static void arguments(void) {
     const char *roots[] = {"tree", NULL};
     struct ioq_walk_options options = {.size = sizeof(options)};
-    errno = 0;
-    CHECK(!ioq_walk_open(NULL, &options) && errno == EINVAL);
+    refused(NULL, &options, EINVAL);
     options.size = sizeof(options) - 1;
-    CHECK(!ioq_walk_open(roots, &options) && errno == EINVAL);
+    refused(roots, &options, EINVAL);
     options.size = sizeof(options);
     options.flags = IOQ_WALK_CALLER_RUNS << 1;
-    CHECK(!ioq_walk_open(roots, &options) && errno == EINVAL);
+    refused(roots, &options, EINVAL);
     options.flags = 0;
     options.mask = 1U << 31;
-    CHECK(!ioq_walk_open(roots, &options) && errno == EINVAL);
+    refused(roots, &options, EINVAL);
     struct {
         struct ioq_walk_options options;
         char more[8];
@@ -404,7 +410,7 @@ static void arguments(void) {
     CHECK_ERRNO(ioq_walk_fd(NULL), EINVAL);
     ioq_walk_close(walk);
     newer.more[7] = 1;
-    CHECK(!ioq_walk_open(roots, &newer.options) && errno == E2BIG);
+    refused(roots, &newer.options, E2BIG);
 }
 
 // Directories that cannot be opened, and entries that cannot be statted, are entries.
@@ -492,10 +498,14 @@ static void walk_around_a_mount(void) {
     }
 }
 
+// Whether anything can be mounted here.
+static bool mounts;
+
 static void other_file_systems_are_not_read(void) {
     CHECK_EQ(fchdir(root_fd), 0);
     int status = in_child(walk_around_a_mount);
-    CHECK(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED));
+    mounts = status == 0;
+    CHECK(mounts || (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED));
 }
 
 int main(void) {
@@ -518,5 +528,8 @@ int main(void) {
     CHECK_EQ(chmod("denied/locked", 0755), 0);
     CHECK_EQ(chmod("denied/unsearchable", 0755), 0);
     remove_temp_dir(root, root_fd);
+    if (!mounts) {
+        skip("nothing can be mounted here");
+    }
     return 0;
 }

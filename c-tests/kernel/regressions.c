@@ -240,6 +240,7 @@ static void in_flight_are_as_many_as_the_program_allows(void) {
         stat_many(ioq, MANY);
         await_submitted(bounds[i]);
         CHECK_EQ(info_of(ioq).ring_limit, bounds[i]);
+        CHECK_EQ(info_of(ioq).in_ring, bounds[i]);
         kernel_release();
         expect(ioq, MANY, 0);
         struct kernel_counts seen = stop(ioq);

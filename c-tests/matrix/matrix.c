@@ -92,7 +92,7 @@ static void check_outcome(const struct life *life) {
         CHECK_EQ(counts->ring + counts->worker, 0);
     }
     if (outcome->complete) {
-        CHECK(counts->ring <= outcome->for_ring + outcome->nops + life->settling);
+        CHECK(counts->ring <= outcome->for_ring + life->settling);
     }
 }
 

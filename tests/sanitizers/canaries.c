@@ -1,7 +1,7 @@
 // Misuses of the library that make its own code do wrong: canaries NAME
 //
 // A checker that sees into the library reports each of them; one that does not, because the library was built without
-// it or because something keeps it quiet, proves nothing. tests/canaries.sh tells which of them it must report.
+// it or because something keeps it quiet, proves nothing. canaries.sh tells which of them it must report.
 
 #include <ioq.h>
 

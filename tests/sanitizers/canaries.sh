@@ -23,7 +23,7 @@ result() { # NAME, and how it came out
 }
 
 canary() { # NAME PATTERN...: each pattern must be in a line of the report
-	local name=$1 status pattern
+	local name=$1 status pattern seen=1
 	shift
 	IOQ_BACKEND=sync ${IOQ_TEST_WRAPPER-} "$tmp/canaries" "$name" >"$tmp/report" 2>&1
 	status=$?
@@ -31,10 +31,11 @@ canary() { # NAME PATTERN...: each pattern must be in a line of the report
 		if ((!status)) || ! grep -Eq "$pattern" "$tmp/report"; then
 			echo "status $status, and no /$pattern/ in:"
 			cat "$tmp/report"
-			false
+			seen=0
 			break
 		fi
 	done
+	((seen))
 	result "$name"
 }
 
@@ -53,15 +54,15 @@ case $tool in
 address)
 	imports __asan_report_load8 __asan_report_store8
 	result imports
-	canary freed_buffer heap-use-after-free '#[0-5] .* ioq::stat::.*/src/stat/'
-	canary small_buffer heap-buffer-overflow '#[0-5] .* ioq::stat::.*/src/stat/'
+	canary freed_buffer heap-use-after-free '#[0-5] .* ioq::fs::stat::.*/src/fs/stat/'
+	canary small_buffer heap-buffer-overflow '#[0-5] .* ioq::fs::stat::.*/src/fs/stat/'
 	canary leaked_queue 'LeakSanitizer: detected memory leaks' ' ioq_create .*/src/abi/queue.rs'
 	;;
 thread)
 	imports __tsan_read8 __tsan_write8 __tsan_atomic64_compare_exchange_val __tsan_mutex_post_lock
 	result imports
-	canary two_callers 'data race' '#[0-5] .*ioq::queue::Ioq.*/src/queue.rs'
-	canary early_look 'data race' '#[0-9] ioq::stat::.*/src/stat/'
+	canary two_callers 'data race' '#[0-5] .*ioq::queue::Ioq.*/src/queue/mod\.rs'
+	canary early_look 'data race' '#[0-9] ioq::fs::stat::.*/src/fs/stat/'
 	;;
 undefined)
 	canary overflow 'signed integer overflow'
