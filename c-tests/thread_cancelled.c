@@ -49,6 +49,26 @@ static void live(bool polled) {
     }
 }
 
+// A caller that runs some of its requests, which it tells the descriptor of.
+static void live_and_run(void) {
+    enum { RUN = 8 };
+    struct ioq_options options = {.size = sizeof(options), .depth = DEPTH, .nthreads = nthreads, .flags = IOQ_CALLER_RUNS};
+    struct ioq *ioq = ioq_create_with(&options);
+    CHECK(ioq);
+    CHECK(ioq_fd(ioq) >= 0);
+    struct statx buf[RUN];
+    for (size_t i = 0; i < RUN; ++i) {
+        CHECK_EQ(ioq_nop(ioq, IOQ_NOP_LIGHT, NULL), 0);
+    }
+    for (size_t i = 0; i < RUN; ++i) {
+        CHECK_EQ(ioq_statx(ioq, root_fd, ".", 0, STATX_SIZE, &buf[i], NULL), 0);
+    }
+    for (struct ioq_ent *ent; (ent = ioq_pop(ioq, true));) {
+        ioq_free(ioq, ent);
+    }
+    ioq_destroy(ioq);
+}
+
 static void walk(const char *path) {
     struct ioq_walk *walk = ioq_walk_open((const char *[]){path, NULL}, NULL);
     CHECK(walk);
@@ -66,6 +86,7 @@ static void live_all(void) {
     live(false);
     if (nthreads > 0) {
         live(true);
+        live_and_run();
     }
     walk(path);
 }

@@ -1,5 +1,6 @@
 //! Descriptors of the library's own, and room for the program's.
 
+use crate::platform::cancellation;
 use crate::platform::errno::Errno;
 use libc::c_int;
 use std::mem::MaybeUninit;
@@ -29,14 +30,14 @@ impl EventFd {
     pub fn raise(&self) {
         let one = 1u64;
         // SAFETY: eight bytes, as an eventfd takes them. The count never comes near its limit.
-        unsafe { libc::write(self.number(), (&raw const one).cast(), size_of_val(&one)) };
+        cancellation::disabled(|| unsafe { libc::write(self.number(), (&raw const one).cast(), size_of_val(&one)) });
     }
 
     /// Makes it not readable.
     pub fn lower(&self) {
         let mut count = 0u64;
         // SAFETY: eight bytes, as an eventfd gives them.
-        unsafe { libc::read(self.number(), (&raw mut count).cast(), size_of_val(&count)) };
+        cancellation::disabled(|| unsafe { libc::read(self.number(), (&raw mut count).cast(), size_of_val(&count)) });
     }
 }
 

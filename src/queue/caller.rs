@@ -168,7 +168,7 @@ impl Caller {
     }
 
     fn show_ready(&self, shared: &Shared) {
-        cancellation::disabled(|| shared.event.set(|| !self.current.is_empty() || shared.ready.can_pop()));
+        shared.event.set(|| !self.current.is_empty() || shared.ready.can_pop());
     }
 
     /// Pops where something is to be sent or received before.
