@@ -514,6 +514,9 @@ static void destroyed(void) {
             ioq_submit(ioq);
         }
         ioq_destroy(ioq);
+        for (size_t i = 0; round % 8 == 0 && i < DEPTH; ++i) {
+            CHECK(!lists[i]);
+        }
     }
 }
 

@@ -174,7 +174,7 @@ impl Operation for List {
     unsafe fn discard(&self, _: &Host, ent: &ioq_ent) {
         if ent.result >= 0 {
             // SAFETY: the arguments of this operation; the list is still the queue's.
-            unsafe { listing::discard(*ent.args.list.list) };
+            unsafe { listing::discard(ptr::replace(ent.args.list.list, ptr::null_mut())) };
         }
     }
 
