@@ -4,7 +4,7 @@ use super::thread::Usage;
 use super::{Change, Remote};
 use crate::channel::{Sender, Sent};
 use crate::entry::ioq_op;
-use crate::ops::list::{STATS, Stage};
+use crate::ops::list::{Listing, STATS, Stage};
 use crate::ops::{self, List};
 use crate::queue::shared::Shared;
 use crate::queue::span::Span;
@@ -101,7 +101,8 @@ impl Executor {
         let list = List::stats(ent).expect("the directory was read");
         let mut one = one;
         if let Some(e) = shared.why_cancelled(&one, 0) {
-            match list.give_up(one, e) {
+            // SAFETY: the list is that of this span's request.
+            match unsafe { Listing::give_up(list, one, e) } {
                 Some(last) => one = last,
                 None => return,
             }

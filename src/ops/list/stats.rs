@@ -62,14 +62,22 @@ impl Listing {
 
     /// Gives up what nobody has claimed, for this reason. Returns the request's span, which this is given, if nothing else
     /// was left. If it was, the list may be gone.
-    pub fn give_up(&self, span: Span, why: Errno) -> Option<Span> {
-        let left = self.batch.unclaimed();
-        if left == 0 {
-            return Some(span);
+    ///
+    /// # Safety
+    ///
+    /// `this` must be the list of the span's request.
+    pub unsafe fn give_up(this: *const Self, span: Span, why: Errno) -> Option<Span> {
+        // SAFETY: the list stays until the last part is finished; so this makes no reference to all of it, which would say that
+        // it stays until this returns.
+        unsafe {
+            let left = (*this).batch.unclaimed();
+            if left == 0 {
+                return Some(span);
+            }
+            (*this).given_up.store(why.0 as usize, Ordering::Relaxed);
+            (*this).batch.claim(span, left);
+            (*this).batch.finish(left)
         }
-        self.given_up.store(why.0 as usize, Ordering::Relaxed);
-        self.batch.claim(span, left);
-        self.batch.finish(left)
     }
 
     /// Why some were given up, if they were. For whoever has the span.

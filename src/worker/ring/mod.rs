@@ -8,10 +8,11 @@
 //! What must hold, whatever the kernel answers:
 //!
 //! ```text
-//!     in flight  ≤  limit  ≤  bound  <  size of the completion queue
+//!     in flight  ≤  entries of the submission queue  <  those of the completion queue
 //! ```
 //!
-//! so no completion is dropped. A submission that the kernel has not taken is sent again; if the kernel takes none at
+//! so no completion is dropped. Requests are sent off only while less is in flight than the limit, which leaves some entries to
+//! probes and cancels. A submission that the kernel has not taken is sent again; if the kernel takes none at
 //! all, the ring is given up, and what it has not seen goes to the workers.
 //!
 //! While something is in flight, the driver looks what is pending whenever something completes, and every so often if
@@ -239,7 +240,7 @@ impl Ring {
 /// (`io_uring_register(2)`, `IORING_REGISTER_IOWQ_MAX_WORKERS`). What is sent beyond that would wait behind what hangs.
 const KERNELS_OWN: usize = 4;
 
-/// How many submissions beside those of requests may be in flight.
+/// How many entries are left to others than requests: a probe of each operation, and one that interrupts all.
 const BESIDE: usize = ops::COUNT + 1;
 
 /// What a submission's user data says.
@@ -349,11 +350,11 @@ impl<'a> Session<'a> {
         if self.shared.cancelled.is_none() {
             return;
         }
-        if self.shared.cancelled.is_all() && !self.interrupted {
+        if self.shared.cancelled.is_all() && !self.interrupted && self.has_room() {
             self.interrupted = true;
             self.submit(opcode::AsyncCancel2::new(CancelBuilder::any()).build(), Tag::Cancel);
         }
-        while self.ring.in_flight < self.ring.uring.entries() {
+        while self.has_room() {
             let Some(data) = self.shared.driver.to_interrupt.lock().pop() else { return };
             if self.is_cancelled(data) {
                 self.submit(opcode::AsyncCancel::new(data).build(), Tag::Cancel);
@@ -470,11 +471,19 @@ impl<'a> Session<'a> {
 
     /// Finds out about operations that the ring may have refused.
     fn ask_again(&mut self) {
+        if !self.has_room() {
+            return;
+        }
         if let Some(op) = self.shared.pace.take_doubt() {
             if let Some(ring_op) = ops::of(op).in_ring() {
                 self.submit(ring_op.probe(), Tag::Probe(op));
             }
         }
+    }
+
+    /// Whether one more can be in flight.
+    fn has_room(&self) -> bool {
+        self.ring.in_flight < self.ring.uring.entries()
     }
 
     fn submit(&mut self, submission: io_uring::squeue::Entry, tag: Tag) {
