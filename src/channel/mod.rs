@@ -95,11 +95,13 @@ impl Channel {
         let before = unsafe { Span::from_ptr(pushed.word) };
         let len = before.len();
         let longer = before.join(more).map_err(|(_, more)| more)?;
-        if self.slot(pushed.ticket).replace(pushed.word, longer.as_ptr()) {
-            pushed.word = longer.as_ptr();
-            Ok(())
-        } else {
-            Err(longer.split(len).1)
+        let word = longer.as_ptr();
+        match self.slot(pushed.ticket).replace(pushed.word, longer) {
+            Ok(()) => {
+                pushed.word = word;
+                Ok(())
+            }
+            Err(longer) => Err(longer.split(len).1),
         }
     }
 

@@ -53,10 +53,13 @@ impl Slot {
         }
     }
 
-    /// Puts `longer` in the place of `span`, if that is still in it.
-    pub fn replace(&self, span: *mut (), longer: *mut ()) -> bool {
+    /// Puts `longer` in the place of the span with this word, if that is still in it; else gives it back.
+    pub fn replace(&self, word: *mut (), longer: Span) -> Result<(), Span> {
         // Release: whoever takes the longer one out sees its new entries as they are now.
-        self.0.compare_exchange(span, longer, Ordering::Release, Ordering::Relaxed).is_ok()
+        match self.0.compare_exchange(word, longer.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(longer),
+        }
     }
 
     /// Takes the span out, or leaves a skip behind if there is none.

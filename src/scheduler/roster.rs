@@ -22,6 +22,8 @@ fn locate(index: usize) -> (usize, usize) {
     (bucket, index + 1 - (1 << bucket))
 }
 
+// SAFETY: the list owns its elements.
+unsafe impl<T: Send> Send for Roster<T> {}
 // SAFETY: elements are handed out by shared references alone, and dropped by whoever owns the list.
 unsafe impl<T: Send + Sync> Sync for Roster<T> {}
 

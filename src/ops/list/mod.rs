@@ -71,8 +71,9 @@ impl List {
         if ent.op != ioq_op::IOQ_LIST {
             return None;
         }
-        // SAFETY: the arguments of this operation; the pointer is valid as the caller vouches for, and what is there a
-        // list of ours.
+        // SAFETY: the arguments of this operation. The pointer is valid, as the caller of `ioq.h` vouches for. `request` wrote NULL
+        // there, and since then nobody writes but whoever has the request's span, and that a list of ours; who has an entry here has
+        // its span.
         unsafe {
             let ioq_list_args { list, flags, .. } = ent.args.list;
             Listing::of(*list).filter(|_| flags & STAT != 0)

@@ -132,11 +132,11 @@ fn io_uring_setup(entries: u32, params: &mut Params) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// What operations are passed that take nothing.
-const NONE: *mut c_void = ptr::null_mut();
-
-fn io_uring_register<T>(fd: RawFd, operation: u32, arg: *mut T, count: u32) -> Result<c_int, Errno> {
-    // SAFETY: those who call this pass what the operation takes.
+/// # Safety
+///
+/// `arg` must be what the operation takes, `count` of it.
+unsafe fn io_uring_register<T>(fd: RawFd, operation: u32, arg: *mut T, count: u32) -> Result<c_int, Errno> {
+    // SAFETY: passed on to the caller.
     let ret = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, operation, arg, count) };
     if ret < 0 { Err(Errno::last()) } else { Ok(ret as c_int) }
 }
@@ -176,18 +176,6 @@ impl Drop for Mapping {
         // SAFETY: the mapping is this one's, and nobody uses it any more.
         unsafe { libc::munmap(self.start.as_ptr(), self.len) };
     }
-}
-
-/// Makes a ring by the first setup for which neither the kernel nor `finish` says `EINVAL`.
-fn make<T>(entries: u32, finish: impl Fn(OwnedFd, Params) -> Result<T, Errno>) -> Result<T, Errno> {
-    for setup in SETUPS {
-        let mut params = Params { flags: setup | setup::CLAMP, ..Params::default() };
-        match io_uring_setup(entries, &mut params).and_then(|fd| finish(fd, params)) {
-            Err(Errno(libc::EINVAL)) => {}
-            result => return result,
-        }
-    }
-    Err(Errno(libc::EINVAL))
 }
 
 /// The kernel must be able to wait for some time, and not for ever: Linux 5.11.
@@ -236,9 +224,17 @@ impl Uring {
     /// of the kernel's threads run them. `EBADF` if the descriptor was closed meanwhile, `ENOSYS` if it would have to stay
     /// open and may not.
     pub fn new(entries: u32, workers: u32, descriptors: bool) -> Result<Self, Errno> {
-        make(entries, |fd, params| Self::claim(fd, params, workers, descriptors))
+        for setup in SETUPS {
+            let mut params = Params { flags: setup | setup::CLAMP, ..Params::default() };
+            match io_uring_setup(entries, &mut params).and_then(|fd| Self::claim(fd, params, workers, descriptors)) {
+                Err(Errno(libc::EINVAL)) => {}
+                result => return result,
+            }
+        }
+        Err(Errno(libc::EINVAL))
     }
 
+    /// Makes a new ring this thread's. `EINVAL` if another setup may do.
     fn claim(fd: OwnedFd, params: Params, workers: u32, descriptors: bool) -> Result<Self, Errno> {
         check_features(&params)?;
         let rings_len = (params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>())
@@ -249,7 +245,7 @@ impl Uring {
 
         let registered = register(&fd);
         let disabled = params.flags & setup::R_DISABLED != 0;
-        let enabled = if disabled { io_uring_register(fd.as_raw_fd(), register::ENABLE_RINGS, NONE, 0) } else { Ok(0) };
+        let enabled = if disabled { enable(fd.as_raw_fd()) } else { Ok(0) };
         let is_lost = registered.is_err_and(is_of_another) || enabled.is_err_and(is_of_another);
         let usable = match enabled {
             _ if is_lost => Err(Errno(libc::EBADF)),
@@ -271,9 +267,7 @@ impl Uring {
                 return Err(e);
             }
         };
-        // The kernel takes no more than this.
-        let workers = workers.min(c_int::MAX as u32);
-        let limits = io_uring_register(fd.as_raw_fd(), register::IOWQ_MAX_WORKERS, [workers, 0].as_mut_ptr(), 2);
+        let limits = limit_workers(&fd, workers);
         let by = match registered {
             // The number may be another's soon.
             Ok(index) => {
@@ -418,11 +412,26 @@ struct Update {
 fn register(fd: &OwnedFd) -> Result<c_uint, Errno> {
     const ANY: u32 = u32::MAX;
     let mut update = Update { offset: ANY, resv: 0, data: fd.as_raw_fd() as u64 };
-    match io_uring_register(fd.as_raw_fd(), register::RING_FDS, &raw mut update, 1) {
+    // SAFETY: it takes and writes such an update.
+    match unsafe { io_uring_register(fd.as_raw_fd(), register::RING_FDS, &raw mut update, 1) } {
         Ok(1) => Ok(update.offset),
         Ok(_) => Err(Errno(libc::EINVAL)),
         Err(e) => Err(e),
     }
+}
+
+/// Enables a ring that was made disabled.
+fn enable(fd: RawFd) -> Result<c_int, Errno> {
+    // SAFETY: it takes nothing.
+    unsafe { io_uring_register(fd, register::ENABLE_RINGS, ptr::null_mut::<c_void>(), 0) }
+}
+
+/// Limits the kernel's threads for requests that wait.
+fn limit_workers(fd: &OwnedFd, count: u32) -> Result<c_int, Errno> {
+    // The kernel takes no more than this. 0 leaves the other kind as it is.
+    let mut limits = [count.min(c_int::MAX as u32), 0];
+    // SAFETY: it takes and writes two numbers.
+    unsafe { io_uring_register(fd.as_raw_fd(), register::IOWQ_MAX_WORKERS, limits.as_mut_ptr(), 2) }
 }
 
 /// Whether this says, of a call about a new ring, that its number is free by now, or of another ring or file.
@@ -430,14 +439,15 @@ fn is_of_another(Errno(e): Errno) -> bool {
     match e {
         libc::EBADF | libc::EBADFD | libc::EEXIST => true,
         // So does a filter, whatever the number.
-        libc::EOPNOTSUPP => io_uring_register(-1, register::ENABLE_RINGS, NONE, 0) == Err(Errno(libc::EBADF)),
+        libc::EOPNOTSUPP => enable(-1) == Err(Errno(libc::EBADF)),
         _ => false,
     }
 }
 
 fn unregister(fd: &OwnedFd, index: c_uint) {
     let mut update = Update { offset: index, resv: 0, data: 0 };
-    let _ = io_uring_register(fd.as_raw_fd(), register::UNREGISTER_RING_FDS, &raw mut update, 1);
+    // SAFETY: it takes such an update.
+    let _ = unsafe { io_uring_register(fd.as_raw_fd(), register::UNREGISTER_RING_FDS, &raw mut update, 1) };
 }
 
 #[cfg(test)]
