@@ -5,7 +5,9 @@
  *
  *     struct bfs_stat buf;
  *     struct ioq *ioq = ioq_create(64, 4);
- *     ioq_stat(ioq, AT_FDCWD, "/etc/passwd", BFS_STAT_FOLLOW, &buf, NULL);
+ *     if (ioq_stat(ioq, AT_FDCWD, "/etc/passwd", BFS_STAT_FOLLOW, &buf, NULL) != 0) {
+ *         perror("ioq_stat");
+ *     }
  *
  *     struct ioq_ent *ent;
  *     while ((ent = ioq_pop(ioq, true))) {
@@ -19,15 +21,16 @@
  * The directories are those of the program, if it defines bfs_opendir() and bfs_closedir(), and the stats, if it defines
  * bfs_stat(). Otherwise they are those of <ioq/dir.h> and <ioq/stat.h>. A program's own functions
  *
- * - have the types that are declared there, and return -1 with errno set on failure;
- * - are looked up once, by the first ioq_create(). What is missing of bfs_polldir(), bfs_unwrapdir(), bfs_statx_flags(),
+ * - have the types that are declared there, do what is said there, with NULL for a path as well, and return -1 with errno
+ *   set on failure;
+ * - are looked up once, when the first queue is created. What is missing of bfs_polldir(), bfs_statx_flags(),
  *   bfs_statx_mask() and bfs_statx_convert() is done without, and never replaced by the library's;
- * - are called from worker threads, several at once, with all signals blocked and 1 MiB of stack, and from the thread that
- *   pops or destroys. If bfs_opendir() or bfs_stat() fails with EINTR, it is called again;
+ * - are called from the queue's threads, several at once, with the signals blocked that ioq_create() tells of and a stack of
+ *   1 MiB, or what the queue's options say; and from the thread that pops or destroys. If bfs_opendir() or bfs_stat() fails
+ *   with EINTR, it is called again;
  * - may be bypassed: statx(2) through a ring, with bfs_statx_flags(), bfs_statx_mask() and bfs_statx_convert(), in place of
- *   bfs_stat(); openat(2) through a ring and bfs_opendir() with NULL and its descriptor, in place of bfs_opendir() with a
- *   path; bfs_unwrapdir() and close(2) in place of bfs_closedir(). So bfs_opendir() must take a descriptor, and leave it
- *   open if it fails.
+ *   bfs_stat(); and openat(2) through a ring and bfs_opendir() with NULL and its descriptor, in place of bfs_opendir() with a
+ *   path. So bfs_opendir() must take a descriptor, and leave it open if it fails.
  *
  * Generated from the Rust source: edit that, then run `make headers`.
  */
@@ -131,8 +134,8 @@ enum ioq_flags {
      */
     IOQ_CALLER_RUNS = 1,
     /**
-     * The queue holds no descriptor, not even on a kernel where its ring would need one (before Linux 5.18): there it does
-     * without a ring. ioq_fd() makes one all the same.
+     * The queue holds no descriptor of its own, not even where its ring would need one (before Linux 5.18, or where
+     * io_uring_register(2) is refused): there it does without a ring. ioq_fd() makes one all the same.
      */
     IOQ_NO_DESCRIPTORS = 2,
 };
@@ -143,7 +146,7 @@ enum ioq_backend {
     IOQ_BACKEND_DEFAULT = 0,
     /** io_uring where it can be had and pays, else plain system calls. */
     IOQ_BACKEND_AUTO = 1,
-    /** io_uring for all that it can do. Without one, ioq_create_with() fails. */
+    /** io_uring for all that it can do. Without one, ioq_create_with() fails, unless nthreads is 0. */
     IOQ_BACKEND_URING = 2,
     /** Plain system calls alone. */
     IOQ_BACKEND_SYNC = 3,
@@ -157,14 +160,15 @@ enum ioq_list_flags {
     IOQ_LIST_SORT_NAME = (1 << 1),
     /** Sort the entries by inode number. On many disks that is the order in which they are found, so they are statted in it. */
     IOQ_LIST_SORT_INODE = (1 << 2),
-    /** If the path's last component is a symbolic link, fail with ENOTDIR. */
+    /** If the path's last component is a symbolic link, without a slash behind it, fail with ENOTDIR. */
     IOQ_LIST_NOFOLLOW = (1 << 3),
     /** Keep the directory's descriptor open, in the list's fd. */
     IOQ_LIST_FD = (1 << 4),
     /**
-     * List some thousand entries at most, and say in the list's more whether there are others. They are listed by the
-     * descriptor, which the first part needs IOQ_LIST_FD for: with dfd that and path NULL, dfd itself is read on from
-     * where it is, and stays open; there IOQ_LIST_FD is not allowed. Parts are sorted one by one.
+     * List some thousand entries at most. The list's more says whether there may be others. The first part takes
+     * IOQ_LIST_FD; each further one takes that descriptor as dfd, NULL as path and no IOQ_LIST_FD, and goes on from
+     * where the descriptor is, which stays open. Ask for one part at a time. Each is sorted by itself. If a further part
+     * fails or is cancelled, the entries that it has read are lost.
      */
     IOQ_LIST_PART = (1 << 5),
     /** Stat the directory itself once it is open, for the list's stat. If that fails, so does the list. */
@@ -182,7 +186,7 @@ struct ioq_options {
     size_t size;
     /** How many requests the queue holds, from submission to ioq_free(); exactly that many, at least 1. */
     size_t depth;
-    /** The most worker threads to start. */
+    /** The most worker threads to start. 0 stands for none: then requests run in pops that block, and nowhere else. */
     size_t nthreads;
     /** How to run requests. */
     enum ioq_backend backend;
@@ -239,7 +243,7 @@ struct ioq_stat {
     const char *path;
     /** The caller's buffer, filled when the result is 0. */
     struct bfs_stat *buf;
-    /** Reserved for layout compatibility; always NULL. */
+    /** The queue's own while the request is on its way; NULL in what is popped. */
     void *xbuf;
     /** The base file descriptor. */
     int dfd;
@@ -537,7 +541,10 @@ struct ioq_ent {
 
 /** How the requests of a queue were run so far. */
 struct ioq_counts {
-    /** Through the queue's io_uring. */
+    /**
+     * By the thread of the ring: through io_uring, and those no-ops and cancelled requests that it has come to. A list
+     * counts for whoever completes it.
+     */
     uint64_t ring;
     /** By a worker, with plain system calls, be it after a ring has begun or refused. */
     uint64_t worker;
@@ -562,7 +569,7 @@ struct ioq_info {
     size_t held;
     /** Workers that were started. They stay until the queue is destroyed. */
     size_t workers;
-    /** Requests that wait in the ring, of those that have begun. */
+    /** How much waits in the ring: requests, and each stat of a list. So it may be more than running. */
     size_t in_ring;
     /** How many may at this time; 0 if there was no need of a ring so far. */
     size_t ring_limit;
@@ -608,21 +615,23 @@ struct ioq_info {
  *   may gather responses for that long while they come quickly and others are to come; one that does not block takes
  *   what is done.
  * - While some requests hang, and more workers were asked for than those are, all others run and come back: whether the
- *   caller blocks, polls, or goes away after ioq_submit(). Where threads, descriptors or memory cannot be had, that is
- *   so from when they can: it is tried again every 10 ms, in any call and by any worker.
+ *   caller blocks, polls, or goes away after ioq_submit(). Where threads or memory cannot be had, that is so from when
+ *   they can: it is tried again, every 10 ms at most, whenever something is submitted or popped, by any worker, and by
+ *   the thread of the ring.
  * - A blocking ioq_pop() returns with the first response. It runs no request that can wait, unless the program asked
  *   for that (IOQ_CALLER_RUNS), or there is no worker and none can be started. ioq_pop(ioq, false) never waits.
- * - Cancelling does not wait, and destroying waits for nothing but requests that have begun and cannot be interrupted.
+ * - Cancelling does not wait. Destroying waits for requests that have begun and cannot be interrupted, as no plain system
+ *   call can, for ever if they hang; and for the closes that are still queued.
  *
  * Threads:
  * A queue is used by one thread at a time; only ioq_cancel() may be called from any thread while another uses the
- * queue, and only ioq_version() and what frees a response's memory needs no queue. Several queues are independent of
- * each other, so a program whose threads all have requests gives each thread a queue of its own: a queue costs little,
- * and starts no more threads than it needs, though together they may be more than there are processors. No function
- * here may be called from a signal handler, nor for the same queue from a function that the queue has called. A
- * library that was built with debug assertions ends the program where two threads use a queue at once, or one does so
- * from within. Signals interrupt none of them, and none is a cancellation point: pthread_cancel() takes effect after
- * it.
+ * queue. ioq_version() and ioq_list_free() need none, and may be called from any thread at any time. Several queues
+ * are independent of each other, so a program whose threads all have requests gives each thread a queue of its own: a
+ * queue costs little, and starts no more threads than it needs, though together they may be more than there are
+ * processors. No function here may be called from a signal handler, nor, but for ioq_cancel(), for the same queue from
+ * a function that the queue has called. A library that was built with debug assertions ends the program where two
+ * threads use a queue at once, or one does so from within. Signals interrupt none of them, and none is a cancellation
+ * point: pthread_cancel() takes effect after it.
  *
  * Workers are named ioq-0, ioq-1, …, and a thread that waits for the ring, which is started when requests are to
  * go through one, ioq-ring. They block all signals but those that a thread's own instruction raises (SIGSYS,
@@ -630,18 +639,20 @@ struct ioq_info {
  *
  * Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
  * its credentials as setuid() and the like leave them. What only one thread has, after unshare(CLONE_FS) or
- * setfsuid(), may or may not apply to a request.
+ * setfsuid(), may or may not apply to a request. All of that is as it is when the request runs, not when it was submitted:
+ * do not call chdir() while requests with relative paths are on their way.
  *
  * Processes:
  * After fork() the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
- * releases its memory, but for a little that is the workers', and runs nothing. Not even that is allowed after
- * _Fork(), if another thread was in a call with that queue, or if the child has its parent's process ID, in a PID
+ * releases its memory, but for a little that is the workers', and runs nothing. Not even that is allowed in three cases:
+ * after _Fork(); if another thread was in a call with that queue; if the child has its parent's process ID, in a PID
  * namespace of its own. Queues that the child creates are like any others. exec and _exit() are fine, and so is
  * exit(), whatever other threads do with their queues meanwhile.
  *
  * A queue holds no descriptor but that of ioq_fd(), if it was asked for, and those of the directories and files that
  * requests under way have open. Only before Linux 5.18, or where io_uring_register(2) is refused, it has that of its
- * ring while there is one. All are close-on-exec, and those that stay above 2. A process that is about to close
+ * ring while there is one. All are close-on-exec, but what ioq_openat() opens without O_CLOEXEC; the first and that of
+ * the ring are never 0, 1 or 2. A process that is about to close
  * descriptors which it did not open should destroy queues with any of these first. If a process forbids itself
  * io_uring later, by a seccomp filter, its queues go on without.
  */
@@ -689,7 +700,8 @@ struct ioq_ent *ioq_pop(struct ioq *ioq, bool block);
 /**
  * Pop a response, and wait for it until a certain time at most. Buffered requests are submitted first.
  *
- * This runs no request: in a queue with 0 threads nothing comes while it waits, so there it does not.
+ * This runs no request. In a queue with 0 threads nothing comes while it waits, so there it does not, not even without a
+ * limit, and fails with ETIMEDOUT. Where no thread can be started for now, it waits until one can.
  *
  * Parameters:
  * - ioq: the queue.
@@ -744,7 +756,7 @@ int ioq_fd(struct ioq *ioq);
 /**
  * Give a popped entry back, which makes room for another request. Ignored if ioq or ent is NULL.
  *
- * ent must come from this queue's ioq_pop(), and is not valid any more after this. Entries may be given back in any
+ * ent must come from a pop of this queue, and is not valid any more after this. Entries may be given back in any
  * order, or kept until ioq_destroy().
  */
 void ioq_free(struct ioq *ioq, struct ioq_ent *ent);
@@ -820,19 +832,25 @@ void ioq_cancel_one(struct ioq *ioq, const struct ioq_ent *ent);
 /**
  * Cancel and destroy a queue. Ignored if ioq is NULL.
  *
- * Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
- * responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
- * buffers and paths are not touched after that. In a child of fork(), the descriptors of its parent's rings stay
- * open.
+ * Waits for what is running, runs the closes that are still queued, and lets go of what came of requests whose responses
+ * nobody popped: directories and descriptors are closed, lists are freed, and the pointers to them set to NULL. Then every
+ * entry of the queue is gone, popped or not. The caller's directories, buffers and paths are not touched after that. In a
+ * child of fork(), the descriptors of its parent's rings stay open.
+ *
+ * To learn what became of each request, call ioq_cancel() before this, and pop until there is NULL.
  */
 void ioq_destroy(struct ioq *ioq);
 
 /**
  * Submit a request that does nothing, for measurements and tests.
  *
- * This and the functions below put a request into the queue and return at once. Requests are buffered: they
- * reach the workers when enough have come together, and at the latest at the next ioq_submit() or ioq_pop().
- * Responses come back through ioq_pop() in any order, every accepted request exactly once.
+ * This and all other functions that submit a request put it into the queue and return at once. Requests are buffered:
+ * they reach the workers when enough have come together, and at the latest at the next ioq_submit() or pop. They run
+ * in any order, many at once, even if they are about the same file: submit what depends on another when that has been
+ * popped. Responses come back in any order too, every accepted request exactly once.
+ *
+ * Calls that fail with EINTR are repeated, but for those that change names (see ioq_unlink()), and not for ever: a
+ * file system that goes on to answer so has that as its result.
  *
  * Parameters:
  * - ioq: the queue.
@@ -846,12 +864,13 @@ void ioq_destroy(struct ioq *ioq);
  * - ENOMEM: no memory.
  * - EINVAL: ioq is NULL, or type is no enum ioq_nop_type.
  *
- * The entry's result is 0, or -EINTR if the queue was cancelled first.
+ * The entry's result is 0, or -EINTR if the queue was cancelled first. That of any request but a close may also be
+ * -ECANCELED; see ioq_cancel_one().
  */
 int ioq_nop(struct ioq *ioq, enum ioq_nop_type type, void *ptr);
 
 /**
- * Submit a close().
+ * Submit a close(2).
  *
  * It runs even if the queue is cancelled. The descriptor is gone whatever the result, unless that is -EBADF.
  *
@@ -880,9 +899,8 @@ int ioq_close(struct ioq *ioq, int fd, void *ptr);
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if dir is NULL. The entry's result is 0, the negated
- * errno of bfs_opendir(), or -EINTR if the queue was cancelled first. Calls that fail with EINTR are repeated, but
- * not for ever: a file system that goes on to answer so has that as its result. What bfs_polldir() fails with is left
- * for bfs_readdir() to report.
+ * errno of bfs_opendir(), or -EINTR if the queue was cancelled first. What bfs_polldir() fails with is left for
+ * bfs_readdir() to report.
  */
 int ioq_opendir(struct ioq *ioq, struct bfs_dir *dir, int dfd, const char *path, unsigned int flags, void *ptr);
 
@@ -898,7 +916,7 @@ int ioq_opendir(struct ioq *ioq, struct bfs_dir *dir, int dfd, const char *path,
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if dir is NULL. The entry's result is 0 or the
- * negated errno of close(2).
+ * negated errno of bfs_closedir().
  */
 int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
 
@@ -916,21 +934,22 @@ int ioq_closedir(struct ioq *ioq, struct bfs_dir *dir, void *ptr);
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if buf is NULL. The entry's result is 0, the negated
- * errno of bfs_stat(), or -EINTR if the queue was cancelled first; see ioq_opendir().
+ * errno of bfs_stat(), or -EINTR if the queue was cancelled first.
  */
 int ioq_stat(struct ioq *ioq, int dfd, const char *path, unsigned int flags, struct bfs_stat *buf, void *ptr);
 
 /**
  * Submit a call of a function of the program's own.
  *
- * The function may take its time, and wait for whatever it likes: other requests are run by other workers meanwhile.
+ * The function may take its time, and wait for whatever it likes: other requests are run by other workers
+ * meanwhile, if more were asked for than such functions run.
  *
  * Parameters:
  * - ioq: the queue.
- * - fn: the function, which is called once, or not at all if the queue is cancelled first. That happens in a worker, with
- *   its signal mask and 1 MiB of stack; or in ioq_pop(), like any request that there is no worker for. Several may
- *   run at once. It must return, and not be left by an exception, longjmp() or pthread_exit(); and it must not call any
- *   function for the same queue.
+ * - fn: the function, which is called once, or not at all if the queue is cancelled first. That happens in a worker,
+ *   with its signal mask and stack (1 MiB, unless the queue's options say otherwise); or in a pop that blocks, if there
+ *   is no worker or with IOQ_CALLER_RUNS. Several may run at once. It must return, and not be left by an exception,
+ *   longjmp() or pthread_exit(); and it must not call any function for the same queue but ioq_cancel().
  * - arg: what to pass to it. What this points to must be valid until the entry is popped.
  * - ptr: anything; it comes back as the entry's ptr.
  *
@@ -961,7 +980,7 @@ int ioq_call(struct ioq *ioq, int (*fn)(void *arg), void *arg, void *ptr);
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(). The entry's result is 0, the negated errno of statx(2), or -EINTR if
- * the queue was cancelled first; see ioq_opendir().
+ * the queue was cancelled first.
  */
 int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned int mask, struct statx *buf, void *ptr);
 
@@ -976,12 +995,13 @@ int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned in
  * - ioq: the queue.
  * - dfd: the directory that path is relative to, or AT_FDCWD; it must stay open until the entry is popped.
  * - path: the path, which must stay valid until the entry is popped.
- * - how: how to open it, which must stay valid until the entry is popped; those members count that Linux 5.6 knows. The
- *   flags should include O_CLOEXEC: a program that another thread executes inherits what is opened without.
+ * - how: how to open it, which must stay valid until the entry is popped; of its members, flags, mode and
+ *   resolve are looked at. The flags should include O_CLOEXEC: a program that another thread executes inherits what
+ *   is opened without.
  * - mask: what to ask statx(2) for, such as STATX_BASIC_STATS.
- * - buf: where to put the answer of statx(2). It stays the caller's, who leaves it alone until the entry is popped. It
- *   is filled if the entry's result is at least 0; where statx(2) is refused, with what fstat(2) knows. NULL if nothing is
- *   to be asked.
+ * - buf: where to put the answer of statx(2). It stays the caller's, who leaves it alone until the entry is popped.
+ *   It is filled if the entry's result is at least 0; where statx(2) is refused, with what fstat(2) knows. NULL if
+ *   nothing is to be asked.
  * - ptr: anything; it comes back as the entry's ptr.
  *
  * Returns:
@@ -990,7 +1010,7 @@ int ioq_statx(struct ioq *ioq, int dfd, const char *path, int flags, unsigned in
  * - the negated errno of openat2(2) or openat(2).
  * - the negated errno of statx(2). Then nothing is open, though a file may be new.
  * - -EINTR if the queue was cancelled first, or the file system was interrupted. With O_CREAT or O_TRUNC the file may
- *   be new or empty then. Without them it is tried again; see ioq_opendir().
+ *   be new or empty then. Without them it is tried again; see ioq_nop().
  */
 int ioq_openat(struct ioq *ioq, int dfd, const char *path, const struct open_how *how, unsigned int mask, struct statx *buf, void *ptr);
 
@@ -1007,9 +1027,9 @@ int ioq_openat(struct ioq *ioq, int dfd, const char *path, const struct open_how
  * - ptr: anything; it comes back as the entry's ptr.
  *
  * Returns:
- * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or buf is NULL. The entry's result is how many
- * bytes are in the buffer, the negated errno of readlinkat(2) (EINVAL if it is no link, or size is 0), or -EINTR if
- * the queue was cancelled first; see ioq_opendir().
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or buf is NULL. The entry's result is how
+ * many bytes are in the buffer, the negated errno of readlinkat(2) (EINVAL if it is no link, or size is 0), or
+ * -EINTR if the queue was cancelled first.
  */
 int ioq_readlink(struct ioq *ioq, int dfd, const char *path, char *buf, size_t size, void *ptr);
 
@@ -1030,12 +1050,12 @@ int ioq_readlink(struct ioq *ioq, int dfd, const char *path, char *buf, size_t s
  * - ptr: anything; it comes back as the entry's ptr.
  *
  * Returns:
- * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or name is NULL, value is NULL and size is not
- * 0, or there are other flags. The entry's result is how long the value is, or:
+ * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path or name is NULL, value is NULL and size
+ * is not 0, or there are other flags. The entry's result is how long the value is, or:
  * - the negated errno of getxattr(2), such as ENODATA if there is no such attribute, ERANGE if the value does not
  *   fit, and ENOTSUP if the file system has none.
  * - -EMFILE or -ENFILE where the file would have to be opened, -ENOSYS if /proc is not there.
- * - -EINTR if the queue was cancelled first; see ioq_opendir().
+ * - -EINTR if the queue was cancelled first.
  */
 int ioq_getxattr(struct ioq *ioq, int dfd, const char *path, const char *name, void *value, size_t size, int flags, void *ptr);
 
@@ -1055,18 +1075,18 @@ int ioq_getxattr(struct ioq *ioq, int dfd, const char *path, const char *name, v
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0 if the file may
  * be used so, the negated errno of faccessat2(2) (EACCES if not, EINVAL for an unknown mode or flag), or -EINTR if
- * the queue was cancelled first; see ioq_opendir().
+ * the queue was cancelled first.
  */
 int ioq_access(struct ioq *ioq, int dfd, const char *path, int mode, int flags, void *ptr);
 
 /**
  * Submit an unlinkat(2).
  *
- * This and the functions below change something. No order is kept between requests, not even of those that are about the
- * same file: submit what depends on another when that has been popped.
+ * No order is kept between requests; see ioq_nop().
  *
- * Those that change names, down to ioq_symlink(), are made once. A file system that is interrupted, as a ring's requests
- * are when they are cancelled, may have done what it was to do all the same, and to do it again would not tell.
+ * What changes names, which is this, ioq_rename(), ioq_mkdir(), ioq_link() and ioq_symlink(), is done once. A
+ * file system that is interrupted, as a ring's requests are when they are cancelled, may have done what it was to do all
+ * the same, and to do it again would not tell.
  *
  * Parameters:
  * - ioq: the queue.
@@ -1090,8 +1110,8 @@ int ioq_unlink(struct ioq *ioq, int dfd, const char *path, int flags, void *ptr)
  *
  * Parameters:
  * - ioq: the queue.
- * - olddfd, newdfd: the directories that the paths are relative to, or AT_FDCWD; they must stay open until the entry is
- *   popped.
+ * - olddfd, newdfd: the directories that the paths are relative to, or AT_FDCWD; they must stay open until the
+ *   entry is popped.
  * - oldpath, newpath: the paths, which must stay valid until the entry is popped.
  * - flags: RENAME_NOREPLACE and the like, or 0.
  * - ptr: anything; it comes back as the entry's ptr.
@@ -1123,8 +1143,8 @@ int ioq_mkdir(struct ioq *ioq, int dfd, const char *path, mode_t mode, void *ptr
  *
  * Parameters:
  * - ioq: the queue.
- * - olddfd, newdfd: the directories that the paths are relative to, or AT_FDCWD; they must stay open until the entry is
- *   popped.
+ * - olddfd, newdfd: the directories that the paths are relative to, or AT_FDCWD; they must stay open until the
+ *   entry is popped.
  * - oldpath, newpath: the paths of the file and of the new link, which must stay valid until the entry is popped.
  * - flags: AT_SYMLINK_FOLLOW and AT_EMPTY_PATH, or 0.
  * - ptr: anything; it comes back as the entry's ptr.
@@ -1166,8 +1186,7 @@ int ioq_symlink(struct ioq *ioq, const char *target, int dfd, const char *path, 
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
- * errno of fchmodat2(2) (EOPNOTSUPP for a symbolic link itself), or -EINTR if the queue was cancelled first; see
- * ioq_opendir().
+ * errno of fchmodat2(2) (EOPNOTSUPP for a symbolic link itself), or -EINTR if the queue was cancelled first.
  */
 int ioq_chmod(struct ioq *ioq, int dfd, const char *path, mode_t mode, int flags, void *ptr);
 
@@ -1184,7 +1203,7 @@ int ioq_chmod(struct ioq *ioq, int dfd, const char *path, mode_t mode, int flags
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
- * errno of fchownat(2), or -EINTR if the queue was cancelled first; see ioq_opendir().
+ * errno of fchownat(2), or -EINTR if the queue was cancelled first.
  */
 int ioq_chown(struct ioq *ioq, int dfd, const char *path, uid_t uid, gid_t gid, int flags, void *ptr);
 
@@ -1202,7 +1221,7 @@ int ioq_chown(struct ioq *ioq, int dfd, const char *path, uid_t uid, gid_t gid, 
  *
  * Returns:
  * 0, or -1 with errno set as for ioq_nop(), and to EINVAL if path is NULL. The entry's result is 0, the negated
- * errno of utimensat(2), or -EINTR if the queue was cancelled first; see ioq_opendir().
+ * errno of utimensat(2), or -EINTR if the queue was cancelled first.
  */
 int ioq_utimens(struct ioq *ioq, int dfd, const char *path, const struct timespec *times, int flags, void *ptr);
 
@@ -1220,7 +1239,7 @@ int ioq_utimens(struct ioq *ioq, int dfd, const char *path, const struct timespe
  *   descriptor. The caller's is neither moved nor closed. The directory is opened as "." there, which takes the permission
  *   to search it. With IOQ_LIST_PART, NULL is the next part of dfd; see there.
  * - flags: enum ioq_list_flags, or 0.
- * - mask: with IOQ_LIST_STAT and IOQ_LIST_SELF, what statx(2) is asked for, such as STATX_BASIC_STATS.
+ * - mask: with IOQ_LIST_STAT or IOQ_LIST_SELF, what statx(2) is asked for, such as STATX_BASIC_STATS.
  * - list: where to put the list. Set to NULL by this call, and to be left alone then until the entry is popped.
  * - ptr: anything; it comes back as the entry's ptr.
  *
@@ -1230,8 +1249,8 @@ int ioq_utimens(struct ioq *ioq, int dfd, const char *path, const struct timespe
  *
  * If the entry's result is 0, *list is the program's, to be freed with ioq_list_free(). Otherwise it is NULL, and the
  * result the negated errno of what failed to open or read the directory, -ENOMEM, or, if the list was cancelled before
- * it was complete, -EINTR or -ECANCELED; see ioq_cancel(), ioq_cancel_one() and ioq_opendir(). An entry that cannot be statted says so itself. A directory
- * that is removed meanwhile ends there.
+ * it was complete, -EINTR or -ECANCELED; see ioq_cancel() and ioq_cancel_one(). An entry that cannot be statted says
+ * so itself. A directory that is removed meanwhile ends there.
  *
  * Time:
  * A list counts as many requests as it has stats: where ioq_create() promises something as long as some requests hang and

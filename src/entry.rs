@@ -126,7 +126,7 @@ pub struct ioq_stat {
     pub path: *const c_char,
     /// The caller's buffer, filled when the result is 0.
     pub buf: *mut bfs_stat,
-    /// Reserved for layout compatibility; always NULL.
+    /// The queue's own while the request is on its way; NULL in what is popped.
     pub xbuf: *mut c_void,
     /// The base file descriptor.
     pub dfd: c_int,

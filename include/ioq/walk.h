@@ -8,12 +8,16 @@
  *     struct ioq_walk *walk = ioq_walk_open(roots, &options);
  *
  *     const struct ioq_walk_ent *ent;
- *     while (ioq_walk_next(walk, &ent) > 0) {
+ *     int ret;
+ *     while ((ret = ioq_walk_next(walk, &ent)) > 0) {
  *         if (ent->error) {
  *             fprintf(stderr, "%s: %s\n", ent->path, strerror(ent->error));
  *         } else {
  *             printf("%llu %s\n", (unsigned long long)ent->stat->stx_size, ent->path);
  *         }
+ *     }
+ *     if (ret < 0) {
+ *         perror("ioq_walk_next");
  *     }
  *     ioq_walk_close(walk);
  *
@@ -55,11 +59,14 @@ enum ioq_walk_flags {
      * returned.
      */
     IOQ_WALK_XDEV = (1 << 3),
-    /** Follow those roots that are symbolic links. Those whose target is not there (ENOENT) are returned as links. */
+    /**
+     * Follow those roots that are symbolic links. (One with a slash at its end is followed in any case.) Those whose
+     * target is not there (ENOENT) are returned as links.
+     */
     IOQ_WALK_FOLLOW_ROOTS = (1 << 4),
     /**
-     * Follow all symbolic links. Those whose target is not there (ENOENT) are returned as links; what else fails, as a circle
-     * of links does (ELOOP), is the error of an entry.
+     * Follow all symbolic links. Those whose target is not there (ENOENT) are returned as links; what else fails, as a
+     * circle of links does (ELOOP), is the error of an entry.
      */
     IOQ_WALK_FOLLOW = (1 << 5),
     /**
@@ -70,8 +77,8 @@ enum ioq_walk_flags {
     /** Return nothing of a root before the one before it is finished. IOQ_WALK_SORT has this too. */
     IOQ_WALK_ROOT_BY_ROOT = (1 << 7),
     /**
-     * Have ioq_walk_next() run requests itself while it would wait, as IOQ_CALLER_RUNS does: quicker where nothing is slow,
-     * and held up by one that hangs.
+     * Have ioq_walk_next() run requests itself while it would wait, as IOQ_CALLER_RUNS does: quicker where nothing
+     * is slow, and held up by one that hangs.
      */
     IOQ_WALK_CALLER_RUNS = (1 << 8),
 };
@@ -79,8 +86,8 @@ enum ioq_walk_flags {
 /** What a walk has come to. All of it is the walk's, and there until the next call. */
 struct ioq_walk_ent {
     /**
-     * The path: that of the root as it was given, but for all slashes at its end except one, and the names from there. It may
-     * be longer than PATH_MAX.
+     * The path: that of the root as it was given, but for all slashes at its end except one, and the names from there.
+     * It may be longer than PATH_MAX.
      */
     const char *path;
     /** The length of the path. */
@@ -89,7 +96,10 @@ struct ioq_walk_ent {
     const char *name;
     /** How far it is below its root, which is at 0. */
     size_t depth;
-    /** The inode number, as in struct ioq_list_ent; of a directory that was entered, and of a root, the one that it has itself. */
+    /**
+     * The inode number: as the directory has it, see struct ioq_list_ent; or the file's own, where the walk had to
+     * look at the file itself: a root, what a link that is followed leads to, a directory once it was entered.
+     */
     uint64_t ino;
     /**
      * With IOQ_WALK_STAT, what statx(2) filled in, or NULL if it failed. Before a directory was entered, as its own
@@ -97,23 +107,23 @@ struct ioq_walk_ent {
      */
     const struct statx *stat;
     /**
-     * A word of the program's for each directory, NULL at first: that of this one. NULL for what is none, and for a directory
-     * of which nothing more comes because its stat failed. The word is there from the first to the last time that the
-     * directory is returned, or anything in it.
+     * Where the program may keep a pointer of its own for this directory, NULL at first. It is there from the first to
+     * the last time that the directory, or anything in it, is returned. The walk never frees what the program puts
+     * there. NULL for what is no directory, and for one of which nothing more comes because its stat failed.
      */
     void **data;
-    /** The word of the directory that the entry is in. NULL for a root. */
+    /** The same of the directory that the entry is in. NULL for a root. */
     void **parent_data;
     /**
-     * 0, or the errno of what failed. At the first visit: the stat, and there is no second. At the second, which a directory
-     * has then even without IOQ_WALK_POST: it could not be opened, or not read to its end; or it was not entered because the
-     * walk is in it already (ELOOP).
+     * 0, or an errno. At a first visit it is that of the stat, and no second visit follows. At a second visit
+     * (post), which a directory with an error has even without IOQ_WALK_POST: it could not be opened, or not read to
+     * its end, or was not entered because the walk is in it already (ELOOP).
      */
     int error;
     /**
-     * A descriptor of the directory that the entry is in, for the *at() functions with name, to be left open: of exactly
-     * that which was read, whatever has come of its path. AT_FDCWD for a root. -1 if it had to be closed, and was not found
-     * again.
+     * A descriptor of the directory that the entry is in, for the *at() functions with name, to be left open: of
+     * exactly that which was read, whatever has come of its path. AT_FDCWD for a root. -1 if it had to be closed, and
+     * was not found again. Duplicate it to use it after the next call, as in requests of a queue.
      */
     int dirfd;
     /** The type, DT_REG and the like of <dirent.h>; DT_UNKNOWN if the stat failed that would tell. */
@@ -139,26 +149,26 @@ struct ioq_walk_options {
      */
     unsigned int mask;
     /**
-     * The most threads to start. They are started when there is work for them, so many of them only while directories are
-     * slow. 0 stands for 32.
+     * The most threads to start. They are started when there is work for them, so there are many only while directories
+     * are slow. 0 stands for 32.
      */
     size_t nthreads;
     /** Directories this far below a root are returned, and not entered. 0 stands for no limit. */
     size_t max_depth;
     /**
-     * The most directories to have open at once, at least 4, whatever is asked for. 0 stands for 256, or what
-     * RLIMIT_NOFILE leaves. If fewer can be had, the walk does with those.
+     * The most directories to have open at once, at least 4, whatever is asked for. 0 stands for 256, or 8 less than
+     * RLIMIT_NOFILE if that is fewer. If fewer can be had, the walk does with those.
      */
     size_t max_fds;
     /**
-     * About how many bytes of memory to use for what was read ahead. Beyond that, directories are read one by one as they are
-     * needed. 0 stands for 64 MiB.
+     * About how many bytes of memory to use for what was read ahead. Beyond that, directories are read one by one as
+     * they are needed. 0 stands for 64 MiB.
      */
     size_t max_memory;
     /**
      * Whether to leave an entry out, with all that is in it: called for each before it would be returned for the first time,
-     * by the thread that is in ioq_walk_next(), with arg. The entry has no word yet: its data is NULL. The function must not
-     * use the walk. NULL stands for none.
+     * by the thread that is in ioq_walk_next(), with arg. Its data is NULL. The function must not use the
+     * walk. NULL stands for none.
      */
     bool (*skip)(const struct ioq_walk_ent *ent, void *arg);
     /** The argument of skip. */
@@ -171,7 +181,7 @@ struct ioq_walk_options {
  * Parameters:
  * - roots: the paths to begin at, with NULL at the end. They are copied, and looked up when the walk comes to them: where
  *   one is relative, the working directory is to stay what it is until the end.
- * - options: what the walk is to be like, or NULL. Not used any more after this.
+ * - options: what the walk is to be like, or NULL. Not used any more after this, but for skip and arg.
  *
  * Returns:
  * The walk, to be closed with ioq_walk_close(), or NULL with errno set:
@@ -192,13 +202,14 @@ struct ioq_walk *ioq_walk_open(const char *const *roots, const struct ioq_walk_o
 /**
  * Go on to the next entry. Waits until there is one.
  *
- * What is in one directory comes in no order, unless IOQ_WALK_SORT is given, and in between comes what is in others, as
- * soon as they were read. A directory comes before what is in it, if at all, and again after that, if at all.
+ * What is in one directory comes in no particular order, unless IOQ_WALK_SORT is given, and in between comes what is
+ * in others, as soon as they were read. A directory comes before what is in it, if at all, and again after that, if at
+ * all.
  *
  * Each name that is in a directory from when it is opened until it was read comes once, and what appears or vanishes
- * meanwhile once or not at all. Only a file that is renamed meanwhile may come by both names or, if its directory was read
- * already, by none. A directory that is renamed or moved is walked as before, with its old path. Nothing is entered through a
- * symbolic link that was not asked for, whatever takes the place of a directory.
+ * meanwhile once or not at all. Only a file that is renamed meanwhile may come by both names or, if its directory was
+ * read already, by none. A directory that is renamed or moved is walked as before, with its old path. Nothing is entered
+ * through a symbolic link that was not asked for, whatever takes the place of a directory.
  *
  * Parameters:
  * - walk: the walk.
@@ -207,11 +218,12 @@ struct ioq_walk *ioq_walk_open(const char *const *roots, const struct ioq_walk_o
  * Returns:
  * - 1: there is an entry. It may be an error; the walk goes on after that.
  * - 0: everything was returned. *ent is NULL.
- * - -1 with errno set to EINVAL: walk or ent is NULL; or to ENOMEM: no memory. What was to be returned may be lost.
+ * - -1 with errno set to EINVAL: walk or ent is NULL; or to ENOMEM: no memory. What was to be returned may be
+ *   lost.
  *
  * Time:
- * A directory that is slow, or hangs, holds up only what is in it: all others are returned first. With IOQ_WALK_SORT, it holds
- * up all that comes after it.
+ * A directory that is slow, or hangs, holds up only what is in it: all others are returned first. With IOQ_WALK_SORT,
+ * it holds up all that comes after it.
  */
 int ioq_walk_next(struct ioq_walk *walk, const struct ioq_walk_ent **ent);
 
@@ -219,8 +231,8 @@ int ioq_walk_next(struct ioq_walk *walk, const struct ioq_walk_ent **ent);
  * Go on to the next entry, if there is one: an ioq_walk_next() that does not wait.
  *
  * Returns:
- * As ioq_walk_next(), and -1 with errno set to EAGAIN: there is nothing yet. Try again when the descriptor of ioq_walk_fd()
- * is readable.
+ * As ioq_walk_next(), and -1 with errno set to EAGAIN: there is nothing yet. Try again when the descriptor of
+ * ioq_walk_fd() is readable.
  */
 int ioq_walk_try_next(struct ioq_walk *walk, const struct ioq_walk_ent **ent);
 
@@ -237,9 +249,9 @@ int ioq_walk_fd(struct ioq_walk *walk);
 /**
  * Do not enter the directory that was returned last.
  *
- * To be called before the next ioq_walk_next() or ioq_walk_try_next(), whatever that finds. The directory's second visit comes
- * right after that, with IOQ_WALK_POST. Ignored if walk is NULL, or what was returned last is not the first visit of a
- * directory.
+ * To be called before the next ioq_walk_next() or ioq_walk_try_next(), whatever that finds. The directory's second
+ * visit comes right after that, with IOQ_WALK_POST. Ignored if walk is NULL, or what was returned last is not the
+ * first visit of a directory.
  */
 void ioq_walk_prune(struct ioq_walk *walk);
 

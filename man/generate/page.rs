@@ -157,11 +157,16 @@ fn blocks(blocks: &[Block], variables: &Variables, mut first: bool) -> String {
     out
 }
 
-/// An item of a list, under what it is about if that is a piece of code.
+/// Whether this is one piece of code.
+fn is_code(text: &str) -> bool {
+    text.starts_with('`') && text[1..].find('`') == Some(text.len() - 2)
+}
+
+/// An item of a list, under what it is about if that is code.
 fn item(text: &str, variables: &Variables) -> String {
     match text.split_once(": ") {
-        Some((tag, text)) if tag.starts_with('`') && tag[1..].find('`') == Some(tag.len() - 2) => {
-            format!(".TP\n{}{}", roff::paragraph(tag, variables), roff::paragraph(text, variables))
+        Some((tag, text)) if tag.split(", ").all(is_code) => {
+            format!(".TP 7\n{}{}", roff::paragraph(tag, variables), roff::paragraph(text, variables))
         }
         _ => format!(".IP \\(bu 2\n{}", roff::paragraph(text, variables)),
     }

@@ -7,11 +7,11 @@ use libc::{c_char, c_int, c_uint, c_void, gid_t, mode_t, timespec, uid_t};
 
 /// Submit an `unlinkat(2)`.
 ///
-/// This and the functions below change something. No order is kept between requests, not even of those that are about the
-/// same file: submit what depends on another when that has been popped.
+/// No order is kept between requests; see `ioq_nop()`.
 ///
-/// Those that change names, down to `ioq_symlink()`, are made once. A file system that is interrupted, as a ring's requests
-/// are when they are cancelled, may have done what it was to do all the same, and to do it again would not tell.
+/// What changes names, which is this, `ioq_rename()`, `ioq_mkdir()`, `ioq_link()` and `ioq_symlink()`, is done once. A
+/// file system that is interrupted, as a ring's requests are when they are cancelled, may have done what it was to do all
+/// the same, and to do it again would not tell.
 ///
 /// # Parameters
 ///
@@ -51,8 +51,8 @@ pub unsafe extern "C" fn ioq_unlink(
 /// # Parameters
 ///
 /// - `ioq`: the queue.
-/// - `olddfd`, `newdfd`: the directories that the paths are relative to, or `AT_FDCWD`; they must stay open until the entry is
-///   popped.
+/// - `olddfd`, `newdfd`: the directories that the paths are relative to, or `AT_FDCWD`; they must stay open until the
+///   entry is popped.
 /// - `oldpath`, `newpath`: the paths, which must stay valid until the entry is popped.
 /// - `flags`: `RENAME_NOREPLACE` and the like, or 0.
 /// - `ptr`: anything; it comes back as the entry's `ptr`.
@@ -114,8 +114,8 @@ pub unsafe extern "C" fn ioq_mkdir(
 /// # Parameters
 ///
 /// - `ioq`: the queue.
-/// - `olddfd`, `newdfd`: the directories that the paths are relative to, or `AT_FDCWD`; they must stay open until the entry is
-///   popped.
+/// - `olddfd`, `newdfd`: the directories that the paths are relative to, or `AT_FDCWD`; they must stay open until the
+///   entry is popped.
 /// - `oldpath`, `newpath`: the paths of the file and of the new link, which must stay valid until the entry is popped.
 /// - `flags`: `AT_SYMLINK_FOLLOW` and `AT_EMPTY_PATH`, or 0.
 /// - `ptr`: anything; it comes back as the entry's `ptr`.
@@ -188,8 +188,7 @@ pub unsafe extern "C" fn ioq_symlink(
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` is NULL. The entry's result is 0, the negated
-/// `errno` of `fchmodat2(2)` (`EOPNOTSUPP` for a symbolic link itself), or `-EINTR` if the queue was cancelled first; see
-/// `ioq_opendir()`.
+/// `errno` of `fchmodat2(2)` (`EOPNOTSUPP` for a symbolic link itself), or `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -221,7 +220,7 @@ pub unsafe extern "C" fn ioq_chmod(
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` is NULL. The entry's result is 0, the negated
-/// `errno` of `fchownat(2)`, or `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
+/// `errno` of `fchownat(2)`, or `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -255,7 +254,7 @@ pub unsafe extern "C" fn ioq_chown(
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` is NULL. The entry's result is 0, the negated
-/// `errno` of `utimensat(2)`, or `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
+/// `errno` of `utimensat(2)`, or `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///

@@ -17,13 +17,14 @@ pub enum ioq_list_flags {
     IOQ_LIST_SORT_NAME = 1 << 1,
     /// Sort the entries by inode number. On many disks that is the order in which they are found, so they are statted in it.
     IOQ_LIST_SORT_INODE = 1 << 2,
-    /// If the path's last component is a symbolic link, fail with `ENOTDIR`.
+    /// If the path's last component is a symbolic link, without a slash behind it, fail with `ENOTDIR`.
     IOQ_LIST_NOFOLLOW = 1 << 3,
     /// Keep the directory's descriptor open, in the list's `fd`.
     IOQ_LIST_FD = 1 << 4,
-    /// List some thousand entries at most, and say in the list's `more` whether there are others. They are listed by the
-    /// descriptor, which the first part needs `IOQ_LIST_FD` for: with `dfd` that and `path` NULL, `dfd` itself is read on from
-    /// where it is, and stays open; there `IOQ_LIST_FD` is not allowed. Parts are sorted one by one.
+    /// List some thousand entries at most. The list's `more` says whether there may be others. The first part takes
+    /// `IOQ_LIST_FD`; each further one takes that descriptor as `dfd`, NULL as `path` and no `IOQ_LIST_FD`, and goes on from
+    /// where the descriptor is, which stays open. Ask for one part at a time. Each is sorted by itself. If a further part
+    /// fails or is cancelled, the entries that it has read are lost.
     IOQ_LIST_PART = 1 << 5,
     /// Stat the directory itself once it is open, for the list's `stat`. If that fails, so does the list.
     IOQ_LIST_SELF = 1 << 6,
@@ -93,7 +94,7 @@ const _: () = {
 ///   descriptor. The caller's is neither moved nor closed. The directory is opened as "." there, which takes the permission
 ///   to search it. With `IOQ_LIST_PART`, NULL is the next part of `dfd`; see there.
 /// - `flags`: `enum ioq_list_flags`, or 0.
-/// - `mask`: with `IOQ_LIST_STAT` and `IOQ_LIST_SELF`, what `statx(2)` is asked for, such as `STATX_BASIC_STATS`.
+/// - `mask`: with `IOQ_LIST_STAT` or `IOQ_LIST_SELF`, what `statx(2)` is asked for, such as `STATX_BASIC_STATS`.
 /// - `list`: where to put the list. Set to NULL by this call, and to be left alone then until the entry is popped.
 /// - `ptr`: anything; it comes back as the entry's `ptr`.
 ///
@@ -104,8 +105,8 @@ const _: () = {
 ///
 /// If the entry's result is 0, `*list` is the program's, to be freed with `ioq_list_free()`. Otherwise it is NULL, and the
 /// result the negated `errno` of what failed to open or read the directory, `-ENOMEM`, or, if the list was cancelled before
-/// it was complete, `-EINTR` or `-ECANCELED`; see `ioq_cancel()`, `ioq_cancel_one()` and `ioq_opendir()`. An entry that cannot be statted says so itself. A directory
-/// that is removed meanwhile ends there.
+/// it was complete, `-EINTR` or `-ECANCELED`; see `ioq_cancel()` and `ioq_cancel_one()`. An entry that cannot be statted says
+/// so itself. A directory that is removed meanwhile ends there.
 ///
 /// # Time
 ///

@@ -44,22 +44,24 @@ use std::ptr::{self, NonNull};
 ///   may gather responses for that long while they come quickly and others are to come; one that does not block takes
 ///   what is done.
 /// - While some requests hang, and more workers were asked for than those are, all others run and come back: whether the
-///   caller blocks, polls, or goes away after `ioq_submit()`. Where threads, descriptors or memory cannot be had, that is
-///   so from when they can: it is tried again every 10 ms, in any call and by any worker.
+///   caller blocks, polls, or goes away after `ioq_submit()`. Where threads or memory cannot be had, that is so from when
+///   they can: it is tried again, every 10 ms at most, whenever something is submitted or popped, by any worker, and by
+///   the thread of the ring.
 /// - A blocking `ioq_pop()` returns with the first response. It runs no request that can wait, unless the program asked
 ///   for that (`IOQ_CALLER_RUNS`), or there is no worker and none can be started. `ioq_pop(ioq, false)` never waits.
-/// - Cancelling does not wait, and destroying waits for nothing but requests that have begun and cannot be interrupted.
+/// - Cancelling does not wait. Destroying waits for requests that have begun and cannot be interrupted, as no plain system
+///   call can, for ever if they hang; and for the closes that are still queued.
 ///
 /// # Threads
 ///
 /// A queue is used by one thread at a time; only `ioq_cancel()` may be called from any thread while another uses the
-/// queue, and only `ioq_version()` and what frees a response's memory needs no queue. Several queues are independent of
-/// each other, so a program whose threads all have requests gives each thread a queue of its own: a queue costs little,
-/// and starts no more threads than it needs, though together they may be more than there are processors. No function
-/// here may be called from a signal handler, nor for the same queue from a function that the queue has called. A
-/// library that was built with debug assertions ends the program where two threads use a queue at once, or one does so
-/// from within. Signals interrupt none of them, and none is a cancellation point: `pthread_cancel()` takes effect after
-/// it.
+/// queue. `ioq_version()` and `ioq_list_free()` need none, and may be called from any thread at any time. Several queues
+/// are independent of each other, so a program whose threads all have requests gives each thread a queue of its own: a
+/// queue costs little, and starts no more threads than it needs, though together they may be more than there are
+/// processors. No function here may be called from a signal handler, nor, but for `ioq_cancel()`, for the same queue from
+/// a function that the queue has called. A library that was built with debug assertions ends the program where two
+/// threads use a queue at once, or one does so from within. Signals interrupt none of them, and none is a cancellation
+/// point: `pthread_cancel()` takes effect after it.
 ///
 /// Workers are named `ioq-0`, `ioq-1`, …, and a thread that waits for the ring, which is started when requests are to
 /// go through one, `ioq-ring`. They block all signals but those that a thread's own instruction raises (`SIGSYS`,
@@ -67,19 +69,21 @@ use std::ptr::{self, NonNull};
 ///
 /// Requests run in any of these threads, with what all threads of a process share: its working directory, its root, and
 /// its credentials as `setuid()` and the like leave them. What only one thread has, after `unshare(CLONE_FS)` or
-/// `setfsuid()`, may or may not apply to a request.
+/// `setfsuid()`, may or may not apply to a request. All of that is as it is when the request runs, not when it was submitted:
+/// do not call `chdir()` while requests with relative paths are on their way.
 ///
 /// # Processes
 ///
 /// After `fork()` the workers do not exist in the child: there a queue of the parent's may only be destroyed, which
-/// releases its memory, but for a little that is the workers', and runs nothing. Not even that is allowed after
-/// `_Fork()`, if another thread was in a call with that queue, or if the child has its parent's process ID, in a PID
+/// releases its memory, but for a little that is the workers', and runs nothing. Not even that is allowed in three cases:
+/// after `_Fork()`; if another thread was in a call with that queue; if the child has its parent's process ID, in a PID
 /// namespace of its own. Queues that the child creates are like any others. `exec` and `_exit()` are fine, and so is
 /// `exit()`, whatever other threads do with their queues meanwhile.
 ///
 /// A queue holds no descriptor but that of `ioq_fd()`, if it was asked for, and those of the directories and files that
 /// requests under way have open. Only before Linux 5.18, or where `io_uring_register(2)` is refused, it has that of its
-/// ring while there is one. All are close-on-exec, and those that stay above 2. A process that is about to close
+/// ring while there is one. All are close-on-exec, but what `ioq_openat()` opens without `O_CLOEXEC`; the first and that of
+/// the ring are never 0, 1 or 2. A process that is about to close
 /// descriptors which it did not open should destroy queues with any of these first. If a process forbids itself
 /// io_uring later, by a seccomp filter, its queues go on without.
 #[unsafe(no_mangle)]
@@ -166,7 +170,8 @@ pub unsafe extern "C" fn ioq_pop(ioq: *mut Ioq, block: bool) -> *mut ioq_ent {
 
 /// Pop a response, and wait for it until a certain time at most. Buffered requests are submitted first.
 ///
-/// This runs no request: in a queue with 0 threads nothing comes while it waits, so there it does not.
+/// This runs no request. In a queue with 0 threads nothing comes while it waits, so there it does not, not even without a
+/// limit, and fails with `ETIMEDOUT`. Where no thread can be started for now, it waits until one can.
 ///
 /// # Parameters
 ///
@@ -265,7 +270,7 @@ pub unsafe extern "C" fn ioq_fd(ioq: *mut Ioq) -> c_int {
 
 /// Give a popped entry back, which makes room for another request. Ignored if `ioq` or `ent` is NULL.
 ///
-/// `ent` must come from this queue's `ioq_pop()`, and is not valid any more after this. Entries may be given back in any
+/// `ent` must come from a pop of this queue, and is not valid any more after this. Entries may be given back in any
 /// order, or kept until `ioq_destroy()`.
 ///
 /// # Safety
@@ -404,10 +409,12 @@ pub unsafe extern "C" fn ioq_cancel_one(ioq: *mut Ioq, ent: *const ioq_ent) {
 
 /// Cancel and destroy a queue. Ignored if `ioq` is NULL.
 ///
-/// Waits for what is running, runs the closes that are still queued, and closes the directories that were opened for
-/// responses which nobody popped. Then every entry of the queue is gone, popped or not. The caller's directories,
-/// buffers and paths are not touched after that. In a child of `fork()`, the descriptors of its parent's rings stay
-/// open.
+/// Waits for what is running, runs the closes that are still queued, and lets go of what came of requests whose responses
+/// nobody popped: directories and descriptors are closed, lists are freed, and the pointers to them set to NULL. Then every
+/// entry of the queue is gone, popped or not. The caller's directories, buffers and paths are not touched after that. In a
+/// child of `fork()`, the descriptors of its parent's rings stay open.
+///
+/// To learn what became of each request, call `ioq_cancel()` before this, and pop until there is NULL.
 ///
 /// # Safety
 ///

@@ -11,9 +11,13 @@ pub type RawNopType = c_uint;
 
 /// Submit a request that does nothing, for measurements and tests.
 ///
-/// This and the functions below put a request into the queue and return at once. Requests are buffered: they
-/// reach the workers when enough have come together, and at the latest at the next `ioq_submit()` or `ioq_pop()`.
-/// Responses come back through `ioq_pop()` in any order, every accepted request exactly once.
+/// This and all other functions that submit a request put it into the queue and return at once. Requests are buffered:
+/// they reach the workers when enough have come together, and at the latest at the next `ioq_submit()` or pop. They run
+/// in any order, many at once, even if they are about the same file: submit what depends on another when that has been
+/// popped. Responses come back in any order too, every accepted request exactly once.
+///
+/// Calls that fail with `EINTR` are repeated, but for those that change names (see `ioq_unlink()`), and not for ever: a
+/// file system that goes on to answer so has that as its result.
 ///
 /// # Parameters
 ///
@@ -30,7 +34,8 @@ pub type RawNopType = c_uint;
 /// - `ENOMEM`: no memory.
 /// - `EINVAL`: `ioq` is NULL, or `type` is no `enum ioq_nop_type`.
 ///
-/// The entry's result is 0, or `-EINTR` if the queue was cancelled first.
+/// The entry's result is 0, or `-EINTR` if the queue was cancelled first. That of any request but a close may also be
+/// `-ECANCELED`; see `ioq_cancel_one()`.
 ///
 /// # Safety
 ///
@@ -41,7 +46,7 @@ pub unsafe extern "C" fn ioq_nop(ioq: *mut Ioq, r#type: RawNopType, ptr: *mut c_
     unsafe { submit(ioq, Nop::request(r#type), ptr) }
 }
 
-/// Submit a `close()`.
+/// Submit a `close(2)`.
 ///
 /// It runs even if the queue is cancelled. The descriptor is gone whatever the result, unless that is `-EBADF`.
 ///
@@ -80,9 +85,8 @@ pub unsafe extern "C" fn ioq_close(ioq: *mut Ioq, fd: c_int, ptr: *mut c_void) -
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `dir` is NULL. The entry's result is 0, the negated
-/// `errno` of `bfs_opendir()`, or `-EINTR` if the queue was cancelled first. Calls that fail with `EINTR` are repeated, but
-/// not for ever: a file system that goes on to answer so has that as its result. What `bfs_polldir()` fails with is left
-/// for `bfs_readdir()` to report.
+/// `errno` of `bfs_opendir()`, or `-EINTR` if the queue was cancelled first. What `bfs_polldir()` fails with is left for
+/// `bfs_readdir()` to report.
 ///
 /// # Safety
 ///
@@ -113,7 +117,7 @@ pub unsafe extern "C" fn ioq_opendir(
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `dir` is NULL. The entry's result is 0 or the
-/// negated `errno` of `close(2)`.
+/// negated `errno` of `bfs_closedir()`.
 ///
 /// # Safety
 ///
@@ -139,7 +143,7 @@ pub unsafe extern "C" fn ioq_closedir(ioq: *mut Ioq, dir: *mut bfs_dir, ptr: *mu
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `buf` is NULL. The entry's result is 0, the negated
-/// `errno` of `bfs_stat()`, or `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
+/// `errno` of `bfs_stat()`, or `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -159,15 +163,16 @@ pub unsafe extern "C" fn ioq_stat(
 
 /// Submit a call of a function of the program's own.
 ///
-/// The function may take its time, and wait for whatever it likes: other requests are run by other workers meanwhile.
+/// The function may take its time, and wait for whatever it likes: other requests are run by other workers
+/// meanwhile, if more were asked for than such functions run.
 ///
 /// # Parameters
 ///
 /// - `ioq`: the queue.
-/// - `fn`: the function, which is called once, or not at all if the queue is cancelled first. That happens in a worker, with
-///   its signal mask and 1 MiB of stack; or in `ioq_pop()`, like any request that there is no worker for. Several may
-///   run at once. It must return, and not be left by an exception, `longjmp()` or `pthread_exit()`; and it must not call any
-///   function for the same queue.
+/// - `fn`: the function, which is called once, or not at all if the queue is cancelled first. That happens in a worker,
+///   with its signal mask and stack (1 MiB, unless the queue's options say otherwise); or in a pop that blocks, if there
+///   is no worker or with `IOQ_CALLER_RUNS`. Several may run at once. It must return, and not be left by an exception,
+///   `longjmp()` or `pthread_exit()`; and it must not call any function for the same queue but `ioq_cancel()`.
 /// - `arg`: what to pass to it. What this points to must be valid until the entry is popped.
 /// - `ptr`: anything; it comes back as the entry's `ptr`.
 ///
@@ -212,7 +217,7 @@ pub unsafe extern "C" fn ioq_call(
 /// # Returns
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`. The entry's result is 0, the negated `errno` of `statx(2)`, or `-EINTR` if
-/// the queue was cancelled first; see `ioq_opendir()`.
+/// the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -242,12 +247,13 @@ pub unsafe extern "C" fn ioq_statx(
 /// - `ioq`: the queue.
 /// - `dfd`: the directory that `path` is relative to, or `AT_FDCWD`; it must stay open until the entry is popped.
 /// - `path`: the path, which must stay valid until the entry is popped.
-/// - `how`: how to open it, which must stay valid until the entry is popped; those members count that Linux 5.6 knows. The
-///   flags should include `O_CLOEXEC`: a program that another thread executes inherits what is opened without.
+/// - `how`: how to open it, which must stay valid until the entry is popped; of its members, `flags`, `mode` and
+///   `resolve` are looked at. The flags should include `O_CLOEXEC`: a program that another thread executes inherits what
+///   is opened without.
 /// - `mask`: what to ask `statx(2)` for, such as `STATX_BASIC_STATS`.
-/// - `buf`: where to put the answer of `statx(2)`. It stays the caller's, who leaves it alone until the entry is popped. It
-///   is filled if the entry's result is at least 0; where `statx(2)` is refused, with what `fstat(2)` knows. NULL if nothing is
-///   to be asked.
+/// - `buf`: where to put the answer of `statx(2)`. It stays the caller's, who leaves it alone until the entry is popped.
+///   It is filled if the entry's result is at least 0; where `statx(2)` is refused, with what `fstat(2)` knows. NULL if
+///   nothing is to be asked.
 /// - `ptr`: anything; it comes back as the entry's `ptr`.
 ///
 /// # Returns
@@ -258,7 +264,7 @@ pub unsafe extern "C" fn ioq_statx(
 /// - the negated `errno` of `openat2(2)` or `openat(2)`.
 /// - the negated `errno` of `statx(2)`. Then nothing is open, though a file may be new.
 /// - `-EINTR` if the queue was cancelled first, or the file system was interrupted. With `O_CREAT` or `O_TRUNC` the file may
-///   be new or empty then. Without them it is tried again; see `ioq_opendir()`.
+///   be new or empty then. Without them it is tried again; see `ioq_nop()`.
 ///
 /// # Safety
 ///
@@ -291,9 +297,9 @@ pub unsafe extern "C" fn ioq_openat(
 ///
 /// # Returns
 ///
-/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `buf` is NULL. The entry's result is how many
-/// bytes are in the buffer, the negated `errno` of `readlinkat(2)` (`EINVAL` if it is no link, or `size` is 0), or `-EINTR` if
-/// the queue was cancelled first; see `ioq_opendir()`.
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `buf` is NULL. The entry's result is how
+/// many bytes are in the buffer, the negated `errno` of `readlinkat(2)` (`EINVAL` if it is no link, or `size` is 0), or
+/// `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -329,13 +335,13 @@ pub unsafe extern "C" fn ioq_readlink(
 ///
 /// # Returns
 ///
-/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `name` is NULL, `value` is NULL and `size` is not
-/// 0, or there are other flags. The entry's result is how long the value is, or:
+/// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` or `name` is NULL, `value` is NULL and `size`
+/// is not 0, or there are other flags. The entry's result is how long the value is, or:
 ///
 /// - the negated `errno` of `getxattr(2)`, such as `ENODATA` if there is no such attribute, `ERANGE` if the value does not
 ///   fit, and `ENOTSUP` if the file system has none.
 /// - `-EMFILE` or `-ENFILE` where the file would have to be opened, `-ENOSYS` if `/proc` is not there.
-/// - `-EINTR` if the queue was cancelled first; see `ioq_opendir()`.
+/// - `-EINTR` if the queue was cancelled first.
 ///
 /// # Safety
 ///
@@ -372,7 +378,7 @@ pub unsafe extern "C" fn ioq_getxattr(
 ///
 /// 0, or -1 with `errno` set as for `ioq_nop()`, and to `EINVAL` if `path` is NULL. The entry's result is 0 if the file may
 /// be used so, the negated `errno` of `faccessat2(2)` (`EACCES` if not, `EINVAL` for an unknown mode or flag), or `-EINTR` if
-/// the queue was cancelled first; see `ioq_opendir()`.
+/// the queue was cancelled first.
 ///
 /// # Safety
 ///

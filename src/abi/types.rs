@@ -12,7 +12,7 @@ pub enum ioq_backend {
     IOQ_BACKEND_DEFAULT = 0,
     /// io_uring where it can be had and pays, else plain system calls.
     IOQ_BACKEND_AUTO = 1,
-    /// io_uring for all that it can do. Without one, `ioq_create_with()` fails.
+    /// io_uring for all that it can do. Without one, `ioq_create_with()` fails, unless `nthreads` is 0.
     IOQ_BACKEND_URING = 2,
     /// Plain system calls alone.
     IOQ_BACKEND_SYNC = 3,
@@ -27,8 +27,8 @@ pub enum ioq_flags {
     /// those of the workers are quick again. What that risks: the pop is held up for as long as the request that it runs
     /// takes, or for ever if that hangs, whatever else is ready.
     IOQ_CALLER_RUNS = 1,
-    /// The queue holds no descriptor, not even on a kernel where its ring would need one (before Linux 5.18): there it does
-    /// without a ring. `ioq_fd()` makes one all the same.
+    /// The queue holds no descriptor of its own, not even where its ring would need one (before Linux 5.18, or where
+    /// `io_uring_register(2)` is refused): there it does without a ring. `ioq_fd()` makes one all the same.
     IOQ_NO_DESCRIPTORS = 2,
 }
 
@@ -45,7 +45,7 @@ pub struct ioq_options {
     pub size: usize,
     /// How many requests the queue holds, from submission to `ioq_free()`; exactly that many, at least 1.
     pub depth: usize,
-    /// The most worker threads to start.
+    /// The most worker threads to start. 0 stands for none: then requests run in pops that block, and nowhere else.
     pub nthreads: usize,
     /// How to run requests.
     pub backend: RawBackend,
@@ -79,7 +79,7 @@ pub struct ioq_info {
     pub held: usize,
     /// Workers that were started. They stay until the queue is destroyed.
     pub workers: usize,
-    /// Requests that wait in the ring, of those that have begun.
+    /// How much waits in the ring: requests, and each stat of a list. So it may be more than `running`.
     pub in_ring: usize,
     /// How many may at this time; 0 if there was no need of a ring so far.
     pub ring_limit: usize,
@@ -96,7 +96,8 @@ pub struct ioq_info {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ioq_counts {
-    /// Through the queue's io_uring.
+    /// By the thread of the ring: through io_uring, and those no-ops and cancelled requests that it has come to. A list
+    /// counts for whoever completes it.
     pub ring: u64,
     /// By a worker, with plain system calls, be it after a ring has begun or refused.
     pub worker: u64,

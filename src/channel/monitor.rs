@@ -1,4 +1,4 @@
-//! Where threads sleep: one monitor for each worker, and one for the caller.
+//! Where threads sleep: one monitor for each worker, one for the caller, and one for the driver of the ring.
 
 use crate::platform::sync::{AtomicUsize, CachePadded, Condvar, Mutex, Ordering, fence};
 use std::time::Duration;

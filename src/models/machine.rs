@@ -169,7 +169,7 @@ pub fn sleep(_: Duration) {
     thread::yield_now();
 }
 
-/// Waits on a condition variable, for some time at most. Returns whether that was over. A nap, which nobody is to end,
+/// Waits on a condition variable, for some time at most. Returns whether that was over. A nap, which nobody need end,
 /// always ends by itself.
 pub fn wait_for<'a, T>(cond: &Condvar, guard: MutexGuard<'a, T>, limit: Duration) -> (MutexGuard<'a, T>, bool) {
     #[cfg(not(ioq_shuttle))]

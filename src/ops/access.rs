@@ -27,7 +27,7 @@ unsafe fn access(dfd: c_int, path: *const c_char, mode: c_int, flags: c_int) -> 
         // SAFETY: `path` is a string.
         let ret = unsafe { libc::syscall(libc::SYS_faccessat2, dfd, path, mode, flags) };
         let result = errno::negated(ret as c_int);
-        // So do kernels before 5.8. Then the C library sees what it can find out by other calls.
+        // Nor do kernels before 5.8: there the C library finds out what it can by other calls.
         if result != -libc::ENOSYS {
             return result;
         }

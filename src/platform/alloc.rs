@@ -1,5 +1,5 @@
-//! The only door to the heap, but for directories, which C programs `free()` (`fs/dir/stream.rs`). Memory that cannot be had
-//! is an error here, never an abort.
+//! The only door to the heap, but for directories, which C programs `free()` (`fs/dir/stream.rs`), and for tables and the
+//! like that reserve by themselves. Memory that cannot be had is an error, never an abort.
 
 use crate::platform::errno::Errno;
 use std::alloc::Layout;

@@ -1,16 +1,18 @@
 //! The only door to what queues have of atomics, locks and threads' hints, so that loom or shuttle can stand behind it.
-//! (What is found out once for the whole process, in `host` and `stat`, is the standard library's.)
+//! (The standard library's are: what is found out once for the process, in `fs::host` and `fs::stat`; the marks of cancelled
+//! requests in `queue::block`; and the kernel's counters in `worker::ring::uring`.)
 //!
-//! Built with `--cfg ioq_loom`, the same names are loom's, and the models in `mpmc`, `hand`, `pool` and `shared` explore every
-//! interleaving of them, with all that the memory model allows. Built with `--cfg ioq_shuttle` they are shuttle's, and the
-//! models in `models` run whole queues through many interleavings, though with a memory in which every store is seen at
-//! once. A cfg of the crate's own is needed: `--cfg loom` would flip every dependency too.
+//! Built with `--cfg ioq_loom`, the same names are loom's, and the models beside the code (`channel`, `scheduler`,
+//! `worker::local`, `queue::batch`, `queue::event`) explore every interleaving of them, with all that the memory model
+//! allows. Built with `--cfg ioq_shuttle` they are shuttle's, and the models in `models` run whole queues through many
+//! interleavings, though with a memory in which every store is seen at once. A cfg of the crate's own is needed: `--cfg
+//! loom` would flip every dependency too.
 //!
 //! The locks are the standard library's, which are futexes on Linux: a word each, that never needs memory to sleep on and
-//! that a child of `fork()` can trust as soon as it makes locks of its own. parking_lot's take their place with the feature of
-//! that name. They let a thread that waits have its turn now and then, however busy a lock is; but a thread's first sleep
-//! allocates, and aborts the program if it cannot; and they keep one table of all sleepers, which a child inherits with
-//! threads in it that do not exist there.
+//! that a child of `fork()` can trust as soon as it makes locks of its own. parking_lot's take their place with the
+//! feature of that name. They let a thread that waits have its turn now and then, however busy a lock is; but a thread's
+//! first sleep allocates, and aborts the program if it cannot; and they keep one table of all sleepers, which a child
+//! inherits with threads in it that do not exist there.
 
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 mod imp {

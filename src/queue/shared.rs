@@ -81,8 +81,9 @@ impl Cancelled {
 pub struct Shared {
     /// Requests that nobody has come to.
     pub pending: Channel,
-    /// Requests that the driver of the ring leaves to the workers, and those of them that come first.
+    /// Requests that only workers are to take: what the driver leaves to them, and lists whose stats they share.
     pub plain: Channel,
+    /// Those of them that come first.
     pub finished: Finished,
     /// Responses.
     pub ready: Channel,
@@ -135,8 +136,8 @@ impl Shared {
         })
     }
 
-    /// Frees what is not the threads', in a process that has none of them: what they were changing when it was forked, such as
-    /// where the memory of a list is, may be half changed.
+    /// Frees what is not the threads', in a process that has none of them: what they were changing when it was forked,
+    /// such as where the memory of a list is, may be half changed.
     pub fn abandon(self) {
         let Self { scheduler, driver, finished, .. } = self;
         std::mem::forget((scheduler, driver, finished));

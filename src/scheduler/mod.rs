@@ -154,7 +154,7 @@ impl Scheduler {
             Some(Recruit::Start(index)) => {
                 let started = self.start(&mut state, index, work);
                 match started {
-                    Ok(()) => state.start(),
+                    Ok(()) => state.started(),
                     Err(e) => state.start_failed(e),
                 }
                 self.publish(state, work);

@@ -135,7 +135,7 @@ impl State {
     }
 
     /// The worker with the next number was started, to search.
-    pub fn start(&mut self) {
+    pub fn started(&mut self) {
         self.searcher = Some(self.started);
         self.started += 1;
         self.failed = None;
@@ -241,7 +241,7 @@ mod tests {
     fn start(state: &mut State, index: usize) {
         assert_eq!(state.recruit(BLOCKING), Some(Recruit::Start(index)));
         state.reserve().unwrap();
-        state.start();
+        state.started();
     }
 
     /// The same, and the second looks for stalls.

@@ -24,18 +24,19 @@ pub enum ioq_walk_flags {
     /// Do not enter directories on other file systems than that of the root that they are below, nor open them. They are
     /// returned.
     IOQ_WALK_XDEV = 1 << 3,
-    /// Follow those roots that are symbolic links. Those whose target is not there (`ENOENT`) are returned as links.
+    /// Follow those roots that are symbolic links. (One with a slash at its end is followed in any case.) Those whose
+    /// target is not there (`ENOENT`) are returned as links.
     IOQ_WALK_FOLLOW_ROOTS = 1 << 4,
-    /// Follow all symbolic links. Those whose target is not there (`ENOENT`) are returned as links; what else fails, as a circle
-    /// of links does (`ELOOP`), is the error of an entry.
+    /// Follow all symbolic links. Those whose target is not there (`ENOENT`) are returned as links; what else fails, as a
+    /// circle of links does (`ELOOP`), is the error of an entry.
     IOQ_WALK_FOLLOW = 1 << 5,
     /// Return what is in a directory sorted by name, byte by byte, and what is in each directory right after it. So one
     /// directory is read at a time, as a whole.
     IOQ_WALK_SORT = 1 << 6,
     /// Return nothing of a root before the one before it is finished. `IOQ_WALK_SORT` has this too.
     IOQ_WALK_ROOT_BY_ROOT = 1 << 7,
-    /// Have `ioq_walk_next()` run requests itself while it would wait, as `IOQ_CALLER_RUNS` does: quicker where nothing is slow,
-    /// and held up by one that hangs.
+    /// Have `ioq_walk_next()` run requests itself while it would wait, as `IOQ_CALLER_RUNS` does: quicker where nothing
+    /// is slow, and held up by one that hangs.
     IOQ_WALK_CALLER_RUNS = 1 << 8,
 }
 
@@ -52,20 +53,20 @@ pub struct ioq_walk_options {
     /// With `IOQ_WALK_STAT`, what `statx(2)` is asked for beside the type and the inode number, such as
     /// `STATX_BASIC_STATS`.
     pub mask: c_uint,
-    /// The most threads to start. They are started when there is work for them, so many of them only while directories are
-    /// slow. 0 stands for 32.
+    /// The most threads to start. They are started when there is work for them, so there are many only while directories
+    /// are slow. 0 stands for 32.
     pub nthreads: usize,
     /// Directories this far below a root are returned, and not entered. 0 stands for no limit.
     pub max_depth: usize,
-    /// The most directories to have open at once, at least 4, whatever is asked for. 0 stands for 256, or what
-    /// `RLIMIT_NOFILE` leaves. If fewer can be had, the walk does with those.
+    /// The most directories to have open at once, at least 4, whatever is asked for. 0 stands for 256, or 8 less than
+    /// `RLIMIT_NOFILE` if that is fewer. If fewer can be had, the walk does with those.
     pub max_fds: usize,
-    /// About how many bytes of memory to use for what was read ahead. Beyond that, directories are read one by one as they are
-    /// needed. 0 stands for 64 MiB.
+    /// About how many bytes of memory to use for what was read ahead. Beyond that, directories are read one by one as
+    /// they are needed. 0 stands for 64 MiB.
     pub max_memory: usize,
     /// Whether to leave an entry out, with all that is in it: called for each before it would be returned for the first time,
-    /// by the thread that is in `ioq_walk_next()`, with `arg`. The entry has no word yet: its `data` is NULL. The function must not
-    /// use the walk. NULL stands for none.
+    /// by the thread that is in `ioq_walk_next()`, with `arg`. Its `data` is NULL. The function must not use the
+    /// walk. NULL stands for none.
     pub skip: Option<unsafe extern "C" fn(ent: *const ioq_walk_ent, arg: *mut c_void) -> bool>,
     /// The argument of `skip`.
     pub arg: *mut c_void,
@@ -74,8 +75,8 @@ pub struct ioq_walk_options {
 /// What a walk has come to. All of it is the walk's, and there until the next call.
 #[repr(C)]
 pub struct ioq_walk_ent {
-    /// The path: that of the root as it was given, but for all slashes at its end except one, and the names from there. It may
-    /// be longer than `PATH_MAX`.
+    /// The path: that of the root as it was given, but for all slashes at its end except one, and the names from there.
+    /// It may be longer than `PATH_MAX`.
     pub path: *const c_char,
     /// The length of the path.
     pub path_len: usize,
@@ -83,24 +84,25 @@ pub struct ioq_walk_ent {
     pub name: *const c_char,
     /// How far it is below its root, which is at 0.
     pub depth: usize,
-    /// The inode number, as in `struct ioq_list_ent`; of a directory that was entered, and of a root, the one that it has itself.
+    /// The inode number: as the directory has it, see `struct ioq_list_ent`; or the file's own, where the walk had to
+    /// look at the file itself: a root, what a link that is followed leads to, a directory once it was entered.
     pub ino: u64,
     /// With `IOQ_WALK_STAT`, what `statx(2)` filled in, or NULL if it failed. Before a directory was entered, as its own
     /// directory has it: with a file system that is mounted when it is entered, it is another after that.
     pub stat: *const statx,
-    /// A word of the program's for each directory, NULL at first: that of this one. NULL for what is none, and for a directory
-    /// of which nothing more comes because its stat failed. The word is there from the first to the last time that the
-    /// directory is returned, or anything in it.
+    /// Where the program may keep a pointer of its own for this directory, NULL at first. It is there from the first to
+    /// the last time that the directory, or anything in it, is returned. The walk never frees what the program puts
+    /// there. NULL for what is no directory, and for one of which nothing more comes because its stat failed.
     pub data: *mut *mut c_void,
-    /// The word of the directory that the entry is in. NULL for a root.
+    /// The same of the directory that the entry is in. NULL for a root.
     pub parent_data: *mut *mut c_void,
-    /// 0, or the `errno` of what failed. At the first visit: the stat, and there is no second. At the second, which a directory
-    /// has then even without `IOQ_WALK_POST`: it could not be opened, or not read to its end; or it was not entered because the
-    /// walk is in it already (`ELOOP`).
+    /// 0, or an `errno`. At a first visit it is that of the stat, and no second visit follows. At a second visit
+    /// (`post`), which a directory with an error has even without `IOQ_WALK_POST`: it could not be opened, or not read to
+    /// its end, or was not entered because the walk is in it already (`ELOOP`).
     pub error: c_int,
-    /// A descriptor of the directory that the entry is in, for the `*at()` functions with `name`, to be left open: of exactly
-    /// that which was read, whatever has come of its path. `AT_FDCWD` for a root. -1 if it had to be closed, and was not found
-    /// again.
+    /// A descriptor of the directory that the entry is in, for the `*at()` functions with `name`, to be left open: of
+    /// exactly that which was read, whatever has come of its path. `AT_FDCWD` for a root. -1 if it had to be closed, and
+    /// was not found again. Duplicate it to use it after the next call, as in requests of a queue.
     pub dirfd: c_int,
     /// The type, `DT_REG` and the like of `<dirent.h>`; `DT_UNKNOWN` if the stat failed that would tell.
     pub r#type: c_uchar,
@@ -124,7 +126,7 @@ const _: () = {
 ///
 /// - `roots`: the paths to begin at, with NULL at the end. They are copied, and looked up when the walk comes to them: where
 ///   one is relative, the working directory is to stay what it is until the end.
-/// - `options`: what the walk is to be like, or NULL. Not used any more after this.
+/// - `options`: what the walk is to be like, or NULL. Not used any more after this, but for `skip` and `arg`.
 ///
 /// # Returns
 ///
@@ -145,8 +147,8 @@ const _: () = {
 ///
 /// # Safety
 ///
-/// `roots` must be NULL or point to strings up to a NULL, and `options` be NULL or point to as many readable bytes as its `size`
-/// says, with a `skip` that may be called with its `arg` as long as the walk is open.
+/// `roots` must be NULL or point to strings up to a NULL, and `options` be NULL or point to as many readable bytes as its
+/// `size` says, with a `skip` that may be called with its `arg` as long as the walk is open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_walk_open(roots: *const *const c_char, options: *const ioq_walk_options) -> *mut Walk {
     // SAFETY: as this function's contract says.
@@ -156,13 +158,14 @@ pub unsafe extern "C" fn ioq_walk_open(roots: *const *const c_char, options: *co
 
 /// Go on to the next entry. Waits until there is one.
 ///
-/// What is in one directory comes in no order, unless `IOQ_WALK_SORT` is given, and in between comes what is in others, as
-/// soon as they were read. A directory comes before what is in it, if at all, and again after that, if at all.
+/// What is in one directory comes in no particular order, unless `IOQ_WALK_SORT` is given, and in between comes what is
+/// in others, as soon as they were read. A directory comes before what is in it, if at all, and again after that, if at
+/// all.
 ///
 /// Each name that is in a directory from when it is opened until it was read comes once, and what appears or vanishes
-/// meanwhile once or not at all. Only a file that is renamed meanwhile may come by both names or, if its directory was read
-/// already, by none. A directory that is renamed or moved is walked as before, with its old path. Nothing is entered through a
-/// symbolic link that was not asked for, whatever takes the place of a directory.
+/// meanwhile once or not at all. Only a file that is renamed meanwhile may come by both names or, if its directory was
+/// read already, by none. A directory that is renamed or moved is walked as before, with its old path. Nothing is entered
+/// through a symbolic link that was not asked for, whatever takes the place of a directory.
 ///
 /// # Parameters
 ///
@@ -173,12 +176,13 @@ pub unsafe extern "C" fn ioq_walk_open(roots: *const *const c_char, options: *co
 ///
 /// - 1: there is an entry. It may be an error; the walk goes on after that.
 /// - 0: everything was returned. `*ent` is NULL.
-/// - -1 with `errno` set to `EINVAL`: `walk` or `ent` is NULL; or to `ENOMEM`: no memory. What was to be returned may be lost.
+/// - -1 with `errno` set to `EINVAL`: `walk` or `ent` is NULL; or to `ENOMEM`: no memory. What was to be returned may be
+///   lost.
 ///
 /// # Time
 ///
-/// A directory that is slow, or hangs, holds up only what is in it: all others are returned first. With `IOQ_WALK_SORT`, it holds
-/// up all that comes after it.
+/// A directory that is slow, or hangs, holds up only what is in it: all others are returned first. With `IOQ_WALK_SORT`,
+/// it holds up all that comes after it.
 ///
 /// # Safety
 ///
@@ -193,8 +197,8 @@ pub unsafe extern "C" fn ioq_walk_next(walk: *mut Walk, ent: *mut *const ioq_wal
 ///
 /// # Returns
 ///
-/// As `ioq_walk_next()`, and -1 with `errno` set to `EAGAIN`: there is nothing yet. Try again when the descriptor of `ioq_walk_fd()`
-/// is readable.
+/// As `ioq_walk_next()`, and -1 with `errno` set to `EAGAIN`: there is nothing yet. Try again when the descriptor of
+/// `ioq_walk_fd()` is readable.
 ///
 /// # Safety
 ///
@@ -225,9 +229,9 @@ pub unsafe extern "C" fn ioq_walk_fd(walk: *mut Walk) -> c_int {
 
 /// Do not enter the directory that was returned last.
 ///
-/// To be called before the next `ioq_walk_next()` or `ioq_walk_try_next()`, whatever that finds. The directory's second visit comes
-/// right after that, with `IOQ_WALK_POST`. Ignored if `walk` is NULL, or what was returned last is not the first visit of a
-/// directory.
+/// To be called before the next `ioq_walk_next()` or `ioq_walk_try_next()`, whatever that finds. The directory's second
+/// visit comes right after that, with `IOQ_WALK_POST`. Ignored if `walk` is NULL, or what was returned last is not the
+/// first visit of a directory.
 ///
 /// # Safety
 ///

@@ -54,8 +54,8 @@ impl Executor {
         done
     }
 
-    /// Runs the next stat of the list that this thread has in hand, or the next request of the local run queue, if there is
-    /// one.
+    /// Goes on: completes a list whose stats are finished, does the next stat of the list that this thread has in hand,
+    /// or runs the next request of the local run queue. Returns whether there was any of these.
     pub fn step(&mut self, shared: &Shared, remote: &Remote) -> bool {
         if self.plain && shared.pace.wants_ring() {
             // What waits here may wait in the ring, all at once.

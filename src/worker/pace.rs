@@ -1,10 +1,10 @@
 //! Plain system calls or the ring: how that is chosen where the program does not.
 //!
-//! A plain call is cheaper than a trip through a ring, and far cheaper where the ring must hand the request to one of
-//! the kernel's own threads, as it does with every `statx()`. What the ring has to offer is that many requests wait at
-//! once. So it pays when requests wait: for a disk, or for a server. The workers measure how long their plain calls take,
-//! and while most of an operation's are slow, that operation goes through the ring; there, now and then, one is run by a
-//! plain call all the same, to see whether they still are.
+//! A plain call is cheaper than a trip through a ring, and far cheaper where the ring must hand the request to one of the
+//! kernel's own threads, as it does with every `statx()`. What the ring has to offer is that many requests wait at once.
+//! So it pays when requests wait: for a disk, or for a server. The workers measure how long their plain calls take, and
+//! while two of an operation's last eight were slow, or one very slow, that operation goes through the ring; there, now
+//! and then, one is run by a plain call all the same, to see whether they still are.
 
 #![forbid(unsafe_code)]
 
@@ -120,8 +120,8 @@ impl Pace {
     }
 
     /// Takes note that plain calls of this operation took so long for each request, and how long the thread has waited
-    /// meanwhile. A large directory takes long to read from memory, and a busy machine takes long over everything, but neither
-    /// would be any quicker in a ring.
+    /// meanwhile. A large directory takes long to read from memory, and a busy machine takes long over everything, but
+    /// neither would be any quicker in a ring.
     pub fn measured(&self, op: ioq_op, time: Duration, waited: impl FnOnce() -> Duration) -> Change {
         let waited = if time >= SLOW { waited() } else { Duration::ZERO };
         let slow = waited >= SLOW;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_goes_through_the_ring_while_most_of_its_requests_are_slow() {
+    fn an_operation_goes_through_the_ring_while_some_of_its_requests_are_slow() {
         let pace = Pace::new(Backend::Auto);
         let changes: Vec<_> = (0..5).map(|_| measured(&pace, IOQ_STAT, SLOW)).collect();
         assert_eq!(changes, [Blocks, RingOn, Nothing, Nothing, Nothing]);

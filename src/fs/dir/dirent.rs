@@ -11,7 +11,8 @@ const RECLEN: usize = 16;
 const TYPE: usize = 18;
 const NAME: usize = 19;
 
-/// The longest record: a name of 255 bytes and its NUL, rounded up to the alignment of the next record.
+/// What a record takes at most where names have no more than 255 bytes: with the NUL, rounded up to the alignment of the
+/// next.
 pub const MAX_SIZE: usize = (NAME + 256).next_multiple_of(8);
 
 /// A record, borrowed from the buffer.

@@ -125,7 +125,7 @@ impl Listing {
     ///
     /// # Safety
     ///
-    /// `list` must be NULL or come from `new`, and not be gone as long as this is used.
+    /// `list` must be NULL or come from `Listing::read`, and not be gone as long as this is used.
     pub unsafe fn of<'a>(list: *mut ioq_list) -> Option<&'a Self> {
         // SAFETY: passed on to the caller.
         unsafe { list.cast::<Self>().as_ref() }
@@ -172,7 +172,7 @@ unsafe fn keep_names(entries: &mut [ioq_list_ent], mut place: *mut c_char) {
 ///
 /// # Safety
 ///
-/// `list` must be NULL or come from `Listing::new`, and not be used again.
+/// `list` must be NULL or come from `Listing::read`, and not be used again.
 pub unsafe fn free(list: *mut ioq_list) {
     if let Some(listing) = NonNull::new(list.cast::<Listing>()) {
         // SAFETY: by this function's contract.
@@ -188,7 +188,7 @@ pub unsafe fn free(list: *mut ioq_list) {
 ///
 /// # Safety
 ///
-/// `list` must come from `Listing::new`, and nobody else may be using it.
+/// `list` must come from `Listing::read`, and nobody else may be using it.
 pub unsafe fn close(list: *mut ioq_list) {
     // SAFETY: by this function's contract.
     let fd = unsafe { ptr::replace(&raw mut (*list).fd, -1) };

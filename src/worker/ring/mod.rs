@@ -1,9 +1,9 @@
 //! The ring of a queue, and its driver: a thread that keeps many requests waiting in the kernel at once.
 //!
-//! There is one ring for each queue, and it is there only while it pays (`pace`), or is insisted on. The driver takes
-//! what is pending, and sends it off; what comes back it delivers. What needs a thread it passes on to the workers: requests
-//! that a ring cannot do or refuses, directories that it has opened and somebody must read, and one request in so many
-//! to find out whether plain calls would do. So it waits for nothing but the ring.
+//! There is one ring for each queue, made when it first pays (`pace`), or for the first request if it is insisted on.
+//! While it pays, the driver takes what is pending, and sends it off; what comes back it delivers. What needs a thread it
+//! passes on to the workers: requests that a ring cannot do or refuses, directories that it has opened and somebody must
+//! read, and one request in so many to find out whether plain calls would do. So it waits for nothing but the ring.
 //!
 //! What must hold, whatever the kernel answers:
 //!
@@ -11,8 +11,8 @@
 //!     in flight  ≤  entries of the submission queue  <  those of the completion queue
 //! ```
 //!
-//! so no completion is dropped. Requests are sent off only while less is in flight than the limit, which leaves some entries to
-//! probes and cancels. A submission that the kernel has not taken is sent again; if the kernel takes none at
+//! so no completion is dropped. Requests are sent off only while less is in flight than the limit, which leaves some
+//! entries to probes and cancels. A submission that the kernel has not taken is sent again; if the kernel takes none at
 //! all, the ring is given up, and what it has not seen goes to the workers.
 //!
 //! While something is in flight, the driver looks what is pending whenever something completes, and every so often if
@@ -294,7 +294,7 @@ struct Session<'a> {
     ring: &'a mut Ring,
     /// Requests that were taken and have not been come to.
     held: Option<Span>,
-    /// The way back, the way to the workers, and whether one of them has something new.
+    /// The way back, the way to the workers, and whether the other side knows of all that is there.
     ready: Sender,
     plain: Sender,
     told_caller: bool,
