@@ -275,6 +275,10 @@ static void check_submission(const struct ring *ring, const struct io_uring_sqe 
     if (version_of(sqe->opcode) == 0 && !is_cancel(sqe)) {
         VIOLATED("ring %u: operation %u is submitted", ring->number, sqe->opcode);
     }
+    bool opens = sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_OPENAT2;
+    if (opens && is_request(sqe) && !(sqe->flags & IOSQE_ASYNC)) {
+        VIOLATED("ring %u: a file is opened in the thread that submits", ring->number);
+    }
     if (cancels_all(sqe) && ring->cancelled) {
         VIOLATED("ring %u is cancelled a second time", ring->number);
     }

@@ -71,7 +71,7 @@ impl RingOperation for Opendir {
         let ioq_opendir { path, dfd, .. } = unsafe { ent.args.opendir };
         // Without a path there is nothing to open, and what is open already waits for a worker alone.
         let opens = !path.is_null() && opened::get(ent).is_none();
-        opens.then(|| opcode::OpenAt::new(Fd(dfd), path).flags(OPEN_FLAGS).build())
+        opens.then(|| opened::without_waiting(opcode::OpenAt::new(Fd(dfd), path).flags(OPEN_FLAGS).build()))
     }
 
     unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {
