@@ -400,6 +400,22 @@ static void one_that_is_cancelled_is_interrupted(void) {
     CHECK_EQ(seen.cancels, 1);
 }
 
+// What was opened is closed, and not asked about once more by a call that nothing interrupts.
+static void one_that_has_opened_something_is_cancelled(void) {
+    struct kernel_script script = {.rules = {{KERNEL_HOLDS, .value = KERNEL_FOREVER, .ops = KERNEL_STATX}}};
+    struct ioq *ioq = start(&script, 1);
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
+    struct statx buf;
+    CHECK_EQ(ioq_openat(ioq, AT_FDCWD, "/", &how, STATX_TYPE, &buf, NULL), 0);
+    ioq_submit(ioq);
+    await_submitted(2);
+    ioq_cancel_one(ioq, ioq_last(ioq));
+    struct ioq_ent *ent = ioq_pop(ioq, true);
+    CHECK_EQ(ent->result, -ECANCELED);
+    ioq_free(ioq, ent);
+    CHECK_EQ(stop(ioq).cancels, 1);
+}
+
 // What was cancelled and is not interrupted comes back with a result of its own.
 static void one_that_cannot_be_interrupted_goes_on(void) {
     struct kernel_script script = {.stubborn = true, .rules = {{KERNEL_HOLDS, .value = KERNEL_FOREVER}}};
@@ -848,6 +864,7 @@ int main(int argc, char *argv[]) {
         CASE(a_cancel_interrupts_what_hangs),
         CASE(destroying_interrupts_what_hangs),
         CASE(one_that_is_cancelled_is_interrupted),
+        CASE(one_that_has_opened_something_is_cancelled),
         CASE(one_that_cannot_be_interrupted_goes_on),
         CASE(what_cannot_be_interrupted_holds_up_nothing),
         CASE(what_no_kernel_took_is_not_run_after_a_cancel),

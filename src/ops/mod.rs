@@ -176,6 +176,11 @@ pub trait RingOperation {
     fn probe(&self) -> squeue::Entry;
 }
 
+/// Whether a ring has opened a file for this request. Only a thread can go on with it, or close that.
+pub fn has_opened(ent: &ioq_ent) -> bool {
+    opened::get(ent).is_some()
+}
+
 /// What comes after a ring's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {

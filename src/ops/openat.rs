@@ -58,8 +58,8 @@ unsafe fn open(dfd: c_int, path: *const c_char, how: &open_how) -> c_int {
 
 impl Operation for Openat {
     fn survives_cancel(&self, ent: &ioq_ent) -> bool {
-        // It has begun, and perhaps made a new file.
-        opened::get(ent).is_some()
+        // SAFETY: the arguments of this operation, whose pointers are as the caller of `ioq.h` vouches for.
+        opened::get(ent).is_some() && changes(unsafe { &*ent.args.openat.how })
     }
 
     fn prefetch(&self, ent: &ioq_ent) {
@@ -89,6 +89,10 @@ impl Operation for Openat {
         }
     }
 
+    fn abandon(&self, ent: &ioq_ent) {
+        opened::abandon(ent);
+    }
+
     unsafe fn discard(&self, _: &Host, ent: &ioq_ent) {
         if ent.result >= 0 {
             opened::close(ent.result);
@@ -111,9 +115,7 @@ impl RingOperation for Openat {
         if !buf.is_null() && does_without_statx() {
             return None;
         }
-        // A ring would open what it knows without waiting: FIFOs as if by `O_NONBLOCK`, and files of a server that does not
-        // answer, in the driver's thread.
-        Some(opcode::OpenAt2::new(Fd(dfd), path, how.cast()).build().flags(squeue::Flags::ASYNC))
+        Some(opened::without_waiting(opcode::OpenAt2::new(Fd(dfd), path, how.cast()).build()))
     }
 
     unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {

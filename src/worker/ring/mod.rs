@@ -127,8 +127,8 @@ impl Driver {
     }
 
     /// A request was cancelled, and is to be interrupted if it is in flight.
-    pub fn interrupt(&self, entry: NonNull<ioq_ent>) {
-        if self.has_thread.load(Ordering::Relaxed) {
+    pub fn interrupt(&self, entry: NonNull<ioq_ent>, shared: &Shared) {
+        if shared.pace.wants_ring() || self.gauges.in_flight.load(Ordering::Relaxed) > 0 {
             let data = Span::word_of(entry).expose_provenance() as u64;
             // Without memory, it takes its time.
             let _ = alloc::push(&mut self.to_interrupt.lock(), data);
@@ -410,11 +410,15 @@ impl<'a> Session<'a> {
 
     /// Sends a request off, or has it run elsewhere.
     fn begin(&mut self, one: Span) {
+        // SAFETY: this thread owns the span, whose entries were written before they were sent.
+        let ent = unsafe { one.entry(0).as_ref() };
+        if ops::has_opened(ent) {
+            // If it was cancelled, that is to be closed.
+            return self.pass_on(one);
+        }
         if self.shared.run_if_quick(&one, 0) {
             return self.deliver(one);
         }
-        // SAFETY: this thread owns the span, whose entries were written before they were sent.
-        let ent = unsafe { one.entry(0).as_ref() };
         let has_stats = List::stats(ent).is_some();
         let op = if has_stats { STATS } else { ent.op };
         let is_probe = self.shared.pace.probes()
@@ -605,8 +609,8 @@ impl<'a> Session<'a> {
                 unsafe { one.entry(0).as_mut() }.result = result;
                 self.deliver(one);
             }
-            Next::Plain => self.pass_on(one),
-            Next::Again => self.send(one),
+            Next::Again if self.shared.why_cancelled(&one, 0).is_none() => self.send(one),
+            Next::Plain | Next::Again => self.pass_on(one),
         }
     }
 
