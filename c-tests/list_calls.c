@@ -300,6 +300,27 @@ static void cancelled(void) {
     }
 }
 
+// A part that was read and then cancelled can be had again.
+static void parts_again(void) {
+    struct ioq *ioq = create(1, 1);
+    struct ioq_list *list;
+    int fd = openat(root_fd, "slow", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    set_gate(true, 0);
+    CHECK_EQ(ioq_list(ioq, fd, NULL, IOQ_LIST_STAT | IOQ_LIST_PART, MASK, &list, &list), 0);
+    ioq_submit(ioq);
+    await_gate(1);
+    ioq_cancel_one(ioq, ioq_last(ioq));
+    set_gate(false, 0);
+    CHECK_EQ(take(ioq, IOQ_LIST, &list), -ECANCELED);
+    CHECK_EQ(ioq_list(ioq, fd, NULL, IOQ_LIST_STAT | IOQ_LIST_PART, MASK, &list, &list), 0);
+    CHECK_EQ(take(ioq, IOQ_LIST, &list), 0);
+    CHECK_EQ(list->count, SLOW);
+    ioq_list_free(list);
+    CHECK_EQ(close(fd), 0);
+    ioq_destroy(ioq);
+}
+
 static void *open_gate(void *arg) {
     set_gate(false, 0);
     return arg;
@@ -342,6 +363,7 @@ int main(void) {
         RUN(vanishes);
         RUN(all_at_once);
         RUN(cancelled);
+        RUN(parts_again);
         RUN(destroyed);
     }
     remove_temp_dir(root, root_fd);

@@ -24,7 +24,7 @@ pub enum ioq_list_flags {
     /// List some thousand entries at most. The list's `more` says whether there may be others. The first part takes
     /// `IOQ_LIST_FD`; each further one takes that descriptor as `dfd`, NULL as `path` and no `IOQ_LIST_FD`, and goes on from
     /// where the descriptor is, which stays open. Ask for one part at a time. Each is sorted by itself. If a further part
-    /// fails or is cancelled, the entries that it has read are lost.
+    /// fails or is cancelled, the descriptor is where it was before.
     IOQ_LIST_PART = 1 << 5,
     /// Stat the directory itself once it is open, for the list's `stat`. If that fails, so does the list.
     IOQ_LIST_SELF = 1 << 6,

@@ -221,6 +221,10 @@ pub unsafe extern "C" fn ioq_pop_until(ioq: *mut Ioq, deadline: *const timespec)
 /// `ioq` must be NULL or a live queue that no other thread is using, and `ents` valid for `count` writes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_pop_many(ioq: *mut Ioq, ents: *mut *mut ioq_ent, count: usize, block: bool) -> usize {
+    if count == 0 {
+        // SAFETY: as this function's contract says.
+        unsafe { ioq_submit(ioq) };
+    }
     let mut popped = 0;
     while popped < count {
         // SAFETY: as this function's contract says.

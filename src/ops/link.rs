@@ -45,7 +45,9 @@ impl RingOperation for Link {
     unsafe fn submission(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent) -> Option<squeue::Entry> {
         // SAFETY: the arguments of this operation.
         let ioq_link { oldpath, newpath, olddfd, newdfd, flags } = unsafe { ent.args.link };
-        Some(opcode::LinkAt::new(Fd(olddfd), oldpath, Fd(newdfd), newpath).flags(flags).build())
+        // Before Linux 6.7 a ring took an empty path for none, whatever the flags.
+        let suits = flags & libc::AT_EMPTY_PATH == 0;
+        suits.then(|| opcode::LinkAt::new(Fd(olddfd), oldpath, Fd(newdfd), newpath).flags(flags).build())
     }
 
     fn probe(&self) -> squeue::Entry {

@@ -29,6 +29,10 @@ impl Operation for Readlink {
         // SAFETY: the arguments of this operation, whose pointers are as the caller vouches for.
         unsafe {
             let ioq_readlink { path, buf, size, dfd } = ent.args.readlink;
+            if size == 0 {
+                // So says Linux, before anything else. With musl's function, it could not.
+                return -libc::EINVAL;
+            }
             errno::uninterrupted(|| errno::negated(libc::readlinkat(dfd, path, buf, size) as c_int))
         }
     }

@@ -310,8 +310,13 @@ impl Caller {
         !self.can_wait || shared.scheduler.is_deserted() || (self.caller_runs && !shared.pace.blocks())
     }
 
-    /// Runs some of the requests that nobody has come to, until there is a response.
+    /// Runs some of the requests that nobody has come to, until there is a response. What it calls are cancellation points, and
+    /// this thread may be cancelled, as no worker can.
     fn run(&mut self, shared: &Shared) -> Option<Span> {
+        cancellation::disabled(|| self.run_uncancelled(shared))
+    }
+
+    fn run_uncancelled(&mut self, shared: &Shared) -> Option<Span> {
         loop {
             if self.executor.is_idle(&shared.helper) {
                 let left = || shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal());
@@ -323,10 +328,7 @@ impl Caller {
                 }
                 done.into_iter().for_each(|done| self.executor.deliver(shared, done));
             }
-            // The calls that wait are cancellation points, and the caller's thread may be cancelled, as no worker can.
-            cancellation::disabled(|| {
-                while self.executor.step(shared, &shared.helper) && self.executor.elapsed() < RUN_FOR {}
-            });
+            while self.executor.step(shared, &shared.helper) && self.executor.elapsed() < RUN_FOR {}
             if let Some(span) = shared.ready.try_pop() {
                 // Nobody knows when this thread comes back.
                 self.executor.let_go(shared);
@@ -374,7 +376,7 @@ impl Caller {
         // SAFETY: passed on to the caller.
         unsafe { self.arena.cancel(entry) };
         shared.cancelled.set_some(true);
-        shared.driver.interrupt(entry);
+        shared.driver.interrupt(entry, shared);
     }
 
     /// # Safety

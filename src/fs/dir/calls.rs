@@ -19,9 +19,28 @@ pub unsafe fn open(dfd: c_int, path: *const c_char, flags: c_int) -> Result<c_in
 
 /// Reads as many records as fit into the buffer, from its start. Returns how many bytes they take: 0 at the end.
 pub fn read(fd: c_int, buf: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+    // The kernel takes no size that is negative as an int.
+    let len = buf.len().min(1 << 30);
     // SAFETY: the kernel writes at most as many bytes as it is told.
-    let size = retry(|| unsafe { libc::syscall(libc::SYS_getdents64, fd, buf.as_mut_ptr(), buf.len()) })?;
+    let size = retry(|| unsafe { libc::syscall(libc::SYS_getdents64, fd, buf.as_mut_ptr(), len) })?;
     Ok(size as usize)
+}
+
+/// Where a directory is read on.
+pub fn position(fd: c_int) -> Result<i64, Errno> {
+    seek(fd, 0, libc::SEEK_CUR)
+}
+
+/// Has a directory read on from where it was.
+pub fn go_back(fd: c_int, position: i64) {
+    // It was there. If the file system has forgotten that, nobody can help it.
+    let _ = seek(fd, position, libc::SEEK_SET);
+}
+
+fn seek(fd: c_int, offset: i64, whence: c_int) -> Result<i64, Errno> {
+    // SAFETY: it takes numbers alone.
+    let position = unsafe { libc::lseek64(fd, offset, whence) };
+    if position < 0 { Err(Errno::last()) } else { Ok(position) }
 }
 
 fn retry(mut call: impl FnMut() -> c_long) -> Result<c_int, Errno> {

@@ -7,7 +7,7 @@
 use super::stats::Item;
 use super::{PART, SELF, SORT_INODE, SORT_NAME, STAT};
 use crate::abi::list::{ioq_list, ioq_list_ent};
-use crate::fs::dir::Records;
+use crate::fs::dir::{Records, calls};
 use crate::fs::stat;
 use crate::ops::opened;
 use crate::platform::alloc;
@@ -26,8 +26,9 @@ pub struct Listing {
     list: ioq_list,
     /// The size of all, in words.
     words: usize,
-    /// A descriptor of the directory, which is the list's own, or the caller's.
-    fd: c_int,
+    /// A descriptor of the directory, which is the list's own, or the caller's; and where that was before this was read.
+    pub(super) fd: c_int,
+    start: Option<i64>,
     /// The entries and items, to be written.
     pub(super) ents: *mut ioq_list_ent,
     pub(super) items: *mut Item,
@@ -69,8 +70,15 @@ impl Map {
 }
 
 impl Listing {
-    /// Reads a directory by a descriptor, from where that is. `own` is the same, if it is to be the list's, or -1.
+    /// Reads a directory by a descriptor, from where that is. `own` is the same, if it is to be the list's, or -1. If it fails, the
+    /// caller's descriptor is where it was.
     pub fn read(fd: c_int, own: c_int, flags: c_uint, mask: c_uint) -> Result<NonNull<Self>, Errno> {
+        let start = if own < 0 { Some(calls::position(fd)?) } else { None };
+        let read = Self::read_on(fd, own, start, flags, mask);
+        read.inspect_err(|_| start.into_iter().for_each(|start| calls::go_back(fd, start)))
+    }
+
+    fn read_on(fd: c_int, own: c_int, start: Option<i64>, flags: c_uint, mask: c_uint) -> Result<NonNull<Self>, Errno> {
         let mut stat = None;
         if flags & SELF != 0 {
             let buf = stat.insert(MaybeUninit::uninit());
@@ -108,6 +116,7 @@ impl Listing {
                 list: ioq_list { ents, count, error, fd: own, stat, more: records.more },
                 words: map.words,
                 fd,
+                start,
                 ents,
                 items: memory.add(map.items).cast().as_ptr(),
                 mask,
@@ -131,9 +140,9 @@ impl Listing {
         unsafe { list.cast::<Self>().as_ref() }
     }
 
-    /// The directory's descriptor.
-    pub fn fd(&self) -> c_int {
-        self.fd
+    /// Has the caller's descriptor where it was before this was read.
+    pub fn unread(&self) {
+        self.start.into_iter().for_each(|start| calls::go_back(self.fd, start));
     }
 }
 

@@ -89,7 +89,9 @@ impl List {
         // SAFETY: the arguments of this operation; nobody else has the list any more.
         unsafe {
             let ioq_list_args { list, flags, .. } = ent.args.list;
-            if let Some(Errno(e)) = Listing::of(*list).and_then(Listing::why_given_up) {
+            let listing = Listing::of(*list);
+            if let Some(Errno(e)) = listing.and_then(Listing::why_given_up) {
+                listing.inspect(|listing| listing.unread());
                 listing::discard(ptr::replace(list, ptr::null_mut()));
                 return -e;
             }
@@ -191,7 +193,8 @@ impl RingOperation for List {
         let (args, (dfd, path, flags)) = unsafe { (ent.args.list, to_open(ent)) };
         // What is open already waits for a worker alone.
         let opens = opened::get(ent).is_none() && next_part_of(args.dfd, args.path, args.flags).is_none();
-        opens.then(|| opcode::OpenAt::new(Fd(dfd), path).flags(calls::OPEN_FLAGS | flags).build())
+        let open = || opcode::OpenAt::new(Fd(dfd), path).flags(calls::OPEN_FLAGS | flags).build();
+        opens.then(|| opened::without_waiting(open()))
     }
 
     unsafe fn completed(&self, _: &Host, _: &mut StatxPool, ent: &mut ioq_ent, result: c_int) -> Next {

@@ -156,7 +156,7 @@ impl Part {
     /// The descriptor of the directory, and the name in it.
     fn file(&self) -> (c_int, *const libc::c_char) {
         // SAFETY: this thread has the entry.
-        (self.listing().fd(), unsafe { (*self.ent()).name })
+        (self.listing().fd, unsafe { (*self.ent()).name })
     }
 
     /// What a ring has answered, if one did: a negated `errno` that says nothing.
