@@ -94,6 +94,8 @@ binutil = $(shell $(CC) -print-prog-name=$1)
 libs-private := -lutil -lrt -lpthread -lm -ldl
 
 functions := $(shell cat exports.txt)
+# Those that C knows by other names have no pages of their own.
+pages := $(filter-out %_time64,$(functions))
 
 # The static part of libgcc_s, to unwind, which the shipped library never does, spares every program that starts the
 # loading of one library more.
@@ -299,7 +301,7 @@ cmake := ioqConfig.cmake ioqConfigVersion.cmake
 installed := $(addprefix $(BINDIR)/,$(tools)) \
 	$(addprefix $(LIBDIR)/,$(so) $(soname) libioq.so libioq.a pkgconfig/ioq.pc $(addprefix cmake/ioq/,$(cmake))) \
 	$(patsubst include/%,$(INCLUDEDIR)/%,$(headers)) \
-	$(addprefix $(MANDIR)/,$(tools:%=man1/%.1) man7/ioq.7 $(patsubst %,man3/%.3,$(functions)))
+	$(addprefix $(MANDIR)/,$(tools:%=man1/%.1) man7/ioq.7 $(patsubst %,man3/%.3,$(pages)))
 
 # In ioq.pc, paths below the prefix are written so that pkg-config can move it.
 relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
@@ -326,7 +328,7 @@ install: all
 	$(call install-filled,cmake/ioqConfig.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfig.cmake)
 	$(call install-filled,cmake/ioqConfigVersion.cmake.in,$(LIBDIR)/cmake/ioq/ioqConfigVersion.cmake)
 	$(INSTALL_DATA) $(tools:%=$(BUILD)/man/%.1) $(DESTDIR)$(MANDIR)/man1
-	$(INSTALL_DATA) $(patsubst %,$(BUILD)/man/%.3,$(functions)) $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL_DATA) $(patsubst %,$(BUILD)/man/%.3,$(pages)) $(DESTDIR)$(MANDIR)/man3
 	$(INSTALL_DATA) $(BUILD)/man/ioq.7 $(DESTDIR)$(MANDIR)/man7
 
 .PHONY: dist

@@ -72,6 +72,14 @@ struct bfs_dir;
 /** What is known about a file. Whoever provides bfs_stat() defines it. */
 struct bfs_stat;
 
+/* On machines of 32 bits, programs with times of 64 (_TIME_BITS=64) have these functions of their own, since Linux 5.1. */
+#if defined(__USE_TIME_BITS64) && __SIZEOF_LONG__ == 4
+struct ioq_ent *ioq_pop_until(struct ioq *ioq, const struct timespec *deadline)
+    __asm__("ioq_pop_until_time64");
+int ioq_utimens(struct ioq *ioq, int dfd, const char *path, const struct timespec *times, int flags, void *ptr)
+    __asm__("ioq_utimens_time64");
+#endif
+
 /** The operation of a request. */
 enum ioq_op {
     /** ioq_nop(). */
@@ -480,6 +488,8 @@ struct ioq_utimens {
     int dfd;
     /** Flags of utimensat(2). */
     int flags;
+    /** The queue's own: whether the times are of 64 bits on a machine of 32. */
+    bool time64;
 };
 
 /**
@@ -1332,6 +1342,7 @@ static_assert(offsetof(struct ioq_chown, flags) == sizeof(void *) + 12, "ABI");
 static_assert(offsetof(struct ioq_utimens, times) == sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_utimens, dfd) == 2 * sizeof(void *), "ABI");
 static_assert(offsetof(struct ioq_utimens, flags) == 2 * sizeof(void *) + 4, "ABI");
+static_assert(offsetof(struct ioq_utimens, time64) == 2 * sizeof(void *) + 8, "ABI");
 static_assert(sizeof(enum ioq_backend) == 4, "ABI");
 static_assert(sizeof(enum ioq_flags) == 4, "ABI");
 static_assert(sizeof(struct ioq_options) == 6 * sizeof(void *) + 8, "ABI");

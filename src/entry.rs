@@ -348,6 +348,8 @@ pub struct ioq_utimens {
     pub dfd: c_int,
     /// Flags of `utimensat(2)`.
     pub flags: c_int,
+    /// The queue's own: whether the times are of 64 bits on a machine of 32.
+    pub time64: bool,
 }
 
 /// The arguments of a request; `ioq_ent.op` says which member is in use.
@@ -450,5 +452,5 @@ const _: () = {
     assert!(offset_of!(ioq_chown, dfd) == POINTER && offset_of!(ioq_chown, uid) == POINTER + 4);
     assert!(offset_of!(ioq_chown, gid) == POINTER + 8 && offset_of!(ioq_chown, flags) == POINTER + 12);
     assert!(offset_of!(ioq_utimens, times) == POINTER && offset_of!(ioq_utimens, dfd) == 2 * POINTER);
-    assert!(offset_of!(ioq_utimens, flags) == 2 * POINTER + 4);
+    assert!(offset_of!(ioq_utimens, flags) == 2 * POINTER + 4 && offset_of!(ioq_utimens, time64) == 2 * POINTER + 8);
 };

@@ -39,7 +39,8 @@ fn pages(section: u8) -> Result<Vec<PathBuf>, Failed> {
 fn each_function_has_a_page() -> Result<(), Failed> {
     let pages = pages(3)?;
     let names = BTreeSet::from_iter(pages.iter().filter_map(|page| page.file_stem()?.to_str()));
-    assert_eq!(names, include_str!("../exports.txt").lines().collect());
+    // Those of the same functions under other names have none.
+    assert_eq!(names, include_str!("../exports.txt").lines().filter(|name| !name.ends_with("_time64")).collect());
     for (page, function) in pages.iter().zip(names) {
         let text = fs::read_to_string(page)?;
         for part in [format!(".TH {} 3 ", function.to_uppercase()), format!("\n.SH NAME\n{function} \\- ")] {

@@ -52,7 +52,11 @@ fn static_library_defines_the_list() {
 fn headers_declare_the_list() {
     let headers = ["ioq.h", "ioq/dir.h", "ioq/stat.h", "ioq/walk.h"]
         .map(|h| fs::read_to_string(PREFIX.join("include").join(h)).unwrap());
-    assert_listed("The headers declare", headers.iter().flat_map(|text| functions(text)).collect());
+    // By another name, where programs may take one for several.
+    let renamed =
+        headers.iter().flat_map(|text| text.split("__asm__(\"").skip(1)).filter_map(|rest| rest.split('"').next());
+    let declared = headers.iter().flat_map(|text| functions(text)).chain(renamed.map(String::from));
+    assert_listed("The headers declare", declared.collect());
 }
 
 #[test]
@@ -120,7 +124,10 @@ fn uninstall_removes_what_install_made() {
         "share/man/man7/",
         "share/man/man7/ioq.7",
     ];
-    let pages = exports().into_iter().map(|function| format!("share/man/man3/{function}.3"));
+    let pages = exports()
+        .into_iter()
+        .filter(|name| !name.ends_with("_time64"))
+        .map(|function| format!("share/man/man3/{function}.3"));
     let installed = BTreeSet::from_iter(installed.map(String::from).into_iter().chain(pages));
     assert_eq!(tree(&prefix), installed);
 

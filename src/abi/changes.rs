@@ -2,6 +2,7 @@
 
 use super::requests::submit;
 use crate::ops::{Chmod, Chown, Link, Mkdir, Rename, Symlink, Unlink, Utimens};
+use crate::platform::time64::Timespec64;
 use crate::queue::Ioq;
 use libc::{c_char, c_int, c_uint, c_void, gid_t, mode_t, timespec, uid_t};
 
@@ -270,4 +271,22 @@ pub unsafe extern "C" fn ioq_utimens(
 ) -> c_int {
     // SAFETY: the pointers are as this function's contract says.
     unsafe { submit(ioq, Utimens::request(dfd, path, times, flags), ptr) }
+}
+
+/// `ioq_utimens()` with times of 64 bits, which programs with such times call by that name on machines of 32 bits.
+///
+/// # Safety
+///
+/// As for `ioq_utimens()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_utimens_time64(
+    ioq: *mut Ioq,
+    dfd: c_int,
+    path: *const c_char,
+    times: *const Timespec64,
+    flags: c_int,
+    ptr: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointers are as this function's contract says.
+    unsafe { submit(ioq, Utimens::request64(dfd, path, times, flags), ptr) }
 }

@@ -4,6 +4,7 @@ use super::types::*;
 use crate::entry::*;
 use crate::platform::errno::{self, Errno};
 use crate::platform::sync::Deadline;
+use crate::platform::time64::Timespec64;
 use crate::queue::options::Options;
 use crate::queue::{Ioq, Wait};
 use libc::{c_char, c_int, timespec};
@@ -193,10 +194,29 @@ pub unsafe extern "C" fn ioq_pop(ioq: *mut Ioq, block: bool) -> *mut ioq_ent {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ioq_pop_until(ioq: *mut Ioq, deadline: *const timespec) -> *mut ioq_ent {
     // SAFETY: as this function's contract says.
-    let popped = unsafe {
-        let deadline = deadline.as_ref().map_or(Ok(Deadline::NEVER), Deadline::from_timespec);
-        deadline.and_then(|deadline| ioq.as_ref().ok_or(Errno(libc::EINVAL))?.pop_until(deadline))
-    };
+    unsafe { pop_until(ioq, deadline.as_ref().map(|time| Deadline::new(time.tv_sec, time.tv_nsec))) }
+}
+
+/// `ioq_pop_until()` with a time of 64 bits, which programs with such times call by that name on machines of 32 bits.
+///
+/// # Safety
+///
+/// As for `ioq_pop_until()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ioq_pop_until_time64(ioq: *mut Ioq, deadline: *const Timespec64) -> *mut ioq_ent {
+    // SAFETY: as this function's contract says.
+    unsafe { pop_until(ioq, deadline.as_ref().map(Timespec64::deadline)) }
+}
+
+/// # Safety
+///
+/// `ioq` must be as for `ioq_pop_until()`.
+unsafe fn pop_until(ioq: *mut Ioq, deadline: Option<Result<Deadline, Errno>>) -> *mut ioq_ent {
+    // SAFETY: passed on to the caller.
+    let popped = deadline.unwrap_or(Ok(Deadline::NEVER)).and_then(|deadline| unsafe {
+        let ioq = ioq.as_ref().ok_or(Errno(libc::EINVAL))?;
+        ioq.pop_until(deadline)
+    });
     match popped {
         Ok(entry) => entry.map_or(ptr::null_mut(), NonNull::as_ptr),
         Err(e) => errno::or_null(Err(e)),

@@ -154,7 +154,7 @@ pub struct Deadline;
 impl Deadline {
     pub const NEVER: Self = Self;
 
-    pub fn from_timespec(_: &libc::timespec) -> Result<Self, Errno> {
+    pub fn new(_: impl TryInto<u64>, _: libc::c_long) -> Result<Self, Errno> {
         Ok(Self)
     }
 

@@ -1,7 +1,7 @@
 //! Clocks: one that is cheap to read, and the one that deadlines are on.
 
 use crate::platform::errno::Errno;
-use libc::{clockid_t, timespec};
+use libc::{c_long, clockid_t, timespec};
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ impl Deadline {
     pub const NEVER: Self = Self(Duration::MAX);
 
     /// `EINVAL` if it is no time.
-    pub fn from_timespec(time: &timespec) -> Result<Self, Errno> {
-        match (time.tv_sec.try_into(), u32::try_from(time.tv_nsec)) {
+    pub fn new(sec: impl TryInto<u64>, nsec: c_long) -> Result<Self, Errno> {
+        match (sec.try_into(), u32::try_from(nsec)) {
             (Ok(secs), Ok(nanos @ ..1_000_000_000)) => Ok(Self(Duration::new(secs, nanos))),
             _ => Err(Errno(libc::EINVAL)),
         }

@@ -26,3 +26,4 @@ pub mod sync;
 pub mod table;
 #[cfg(not(any(ioq_loom, ioq_shuttle)))]
 pub mod thread;
+pub mod time64;

@@ -100,6 +100,7 @@ pub struct Shared {
     pub host: Host,
     pub threads: ThreadOptions,
     /// How many requests there may be.
+    #[cfg_attr(any(ioq_loom, ioq_shuttle), expect(dead_code))]
     depth: usize,
     /// Whether the queue may take descriptors.
     pub descriptors: bool,

@@ -45,7 +45,7 @@ i686-* | armv7-*)
 	# Whatever programs take for the sizes of files and for times.
 	export CFLAGS="$CFLAGS -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64"
 	skip=${skip% --skip list:: --skip walk::}
-	for name in stat list walk; do
+	for name in stat list walk attributes pop_until; do
 		cargo test --locked --test c_programs -- $skip "$name" || status=$?
 	done
 	;;
