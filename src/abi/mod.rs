@@ -3,6 +3,7 @@
 //! `include/ioq.h` is generated from these files and `entry.rs`; what C programmers read is what stands there.
 
 mod changes;
+pub mod extensible;
 pub mod list;
 pub mod queue;
 pub mod requests;

@@ -1,5 +1,6 @@
 //! The functions of `ioq.h` that are about a queue as a whole.
 
+use super::extensible;
 use super::types::*;
 use crate::entry::*;
 use crate::platform::errno::{self, Errno};
@@ -355,7 +356,7 @@ pub unsafe extern "C" fn ioq_info(ioq: *mut Ioq, info: *mut ioq_info) -> c_int {
     // SAFETY: as this function's contract says.
     let told = unsafe {
         match (ioq.as_ref(), NonNull::new(info)) {
-            (Some(ioq), Some(info)) => write_info(info, ioq.info()),
+            (Some(ioq), Some(info)) => extensible::write(info, ioq.info()),
             _ => Err(Errno(libc::EINVAL)),
         }
     };
@@ -451,24 +452,4 @@ pub unsafe extern "C" fn ioq_destroy(ioq: *mut Ioq) {
             Ioq::destroy(ioq);
         }
     }
-}
-
-/// Fills in as much as there is room for, and no more than is known.
-///
-/// # Safety
-///
-/// `to` must be valid for as many bytes as its `size` says.
-unsafe fn write_info(to: NonNull<ioq_info>, mut info: ioq_info) -> Result<(), Errno> {
-    // SAFETY: as this function's contract says; the structure is plain data, without padding.
-    unsafe {
-        info.size = (&raw const (*to.as_ptr()).size).read();
-        let known = size_of::<ioq_info>();
-        if info.size < known {
-            return Err(Errno(libc::EINVAL));
-        }
-        let bytes: *mut u8 = to.as_ptr().cast();
-        bytes.write_bytes(0, info.size);
-        bytes.copy_from_nonoverlapping((&raw const info).cast(), known);
-    }
-    Ok(())
 }

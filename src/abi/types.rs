@@ -2,7 +2,9 @@
 
 #![allow(non_camel_case_types)]
 
+use super::extensible::Extensible;
 use libc::{c_char, c_int, c_uint};
+use std::mem::offset_of;
 
 /// How a queue runs requests that may wait.
 #[repr(C)]
@@ -105,8 +107,17 @@ pub struct ioq_counts {
     pub caller: u64,
 }
 
+// SAFETY: plain data, with pointers that may be NULL.
+unsafe impl Extensible for ioq_options {
+    const FIRST_SIZE: usize = offset_of!(Self, stack_size) + size_of::<usize>();
+}
+
+// SAFETY: numbers.
+unsafe impl Extensible for ioq_info {
+    const FIRST_SIZE: usize = offset_of!(Self, oldest) + size_of::<u64>();
+}
+
 const _: () = {
-    use std::mem::{offset_of, size_of};
     const POINTER: usize = size_of::<*mut ()>();
     assert!(size_of::<ioq_backend>() == 4 && size_of::<ioq_flags>() == 4);
     assert!(size_of::<ioq_options>() == 6 * POINTER + 8 && offset_of!(ioq_options, inflight) == 3 * POINTER + 8);

@@ -3,7 +3,7 @@
 use super::{Next, Operation, Request, RingOperation, StatxPool, is_inconclusive};
 use crate::entry::*;
 use crate::fs::host::Host;
-use crate::fs::stat::does_without_statx;
+use crate::fs::stat::{by_statx, does_without_statx};
 use crate::platform::errno;
 use crate::platform::prefetch;
 use io_uring::types::Fd;
@@ -25,14 +25,12 @@ impl Statx {
     /// # Safety
     ///
     /// `path` must be NULL or a string, and `buf` NULL or valid for writes.
-    pub unsafe fn call(dfd: c_int, path: *const c_char, flags: c_int, mask: c_uint, buf: *mut statx) -> c_int {
+    unsafe fn call(dfd: c_int, path: *const c_char, flags: c_int, mask: c_uint, buf: *mut statx) -> c_int {
         let (path, flags) = named(path, flags);
         let mut nowhere = MaybeUninit::uninit();
         let buf = if buf.is_null() { nowhere.as_mut_ptr() } else { buf };
-        // Not the C library's function, which makes up for a kernel that has none.
-        // SAFETY: `path` is a string now, and the kernel writes nothing but the buffer.
-        let call = || unsafe { libc::syscall(libc::SYS_statx, dfd, path, flags, mask, buf) };
-        errno::uninterrupted(|| errno::negated(call() as c_int))
+        // SAFETY: `path` is a string now, and the buffer valid for writes.
+        errno::uninterrupted(|| errno::negated_result(unsafe { by_statx(dfd, path, flags, mask, buf) }))
     }
 }
 

@@ -1,14 +1,14 @@
 //! What a queue is to be like: the program's choice, and where it has none, the user's, from the environment.
 
 use super::block;
+use crate::abi::extensible;
 use crate::abi::types::{ioq_backend, ioq_flags, ioq_options};
 use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::worker::ThreadOptions;
 use libc::c_uint;
 use std::ffi::CStr;
-use std::mem::offset_of;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// How requests are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,6 @@ const MAX_THREADS: usize = 1 << 22;
 const CALLER_RUNS: c_uint = ioq_flags::IOQ_CALLER_RUNS as c_uint;
 const NO_DESCRIPTORS: c_uint = ioq_flags::IOQ_NO_DESCRIPTORS as c_uint;
 const FLAGS: c_uint = CALLER_RUNS | NO_DESCRIPTORS;
-
-/// The size of the structure when it was first published, with `stack_size` as its last member.
-const FIRST_SIZE: usize = offset_of!(ioq_options, stack_size) + size_of::<usize>();
 
 pub struct Options {
     pub depth: usize,
@@ -65,24 +62,8 @@ impl Options {
     /// or a string.
     pub unsafe fn read(options: *const ioq_options) -> Result<Self, Errno> {
         let invalid = Errno(libc::EINVAL);
-        if options.is_null() {
-            return Err(invalid);
-        }
-        // SAFETY: by this function's contract. What the program does not have is 0.
-        let options = unsafe {
-            let size = (&raw const (*options).size).read();
-            let known = size_of::<ioq_options>();
-            if size < FIRST_SIZE {
-                return Err(invalid);
-            }
-            let bytes: *const u8 = options.cast();
-            if (known..size).any(|i| bytes.add(i).read() != 0) {
-                return Err(Errno(libc::E2BIG));
-            }
-            let mut copy: ioq_options = std::mem::zeroed();
-            ptr::copy_nonoverlapping(bytes, (&raw mut copy).cast(), size.min(known));
-            copy
-        };
+        // SAFETY: by this function's contract.
+        let options = unsafe { extensible::read(NonNull::new(options.cast_mut()).ok_or(invalid)?)? };
         let backend = match options.backend {
             b if b == ioq_backend::IOQ_BACKEND_DEFAULT as c_uint => Backend::from_env()?,
             b if b == ioq_backend::IOQ_BACKEND_AUTO as c_uint => Backend::Auto,

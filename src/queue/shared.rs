@@ -256,9 +256,7 @@ impl Shared {
         // SAFETY: passed on to the caller.
         ent.result = unsafe { ops::of(ent.op).run(&self.host, ent) };
         self.open_lists.moved(stage, Stage::of(ent));
-        if answered != ent.result && ops::may_be_refusal(answered) {
-            self.pace.doubt(ent.op);
-        }
+        self.pace.compare(ent.op, answered, ent.result);
     }
 
     /// Steals from somebody's local run queue.

@@ -5,10 +5,12 @@
 
 use super::Walk;
 use super::options::Options;
+use crate::abi::extensible::Extensible;
 use crate::platform::alloc;
 use crate::platform::cancellation;
 use crate::platform::errno::{self, Errno};
 use libc::{c_char, c_int, c_uchar, c_uint, c_void, statx};
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 
 /// Flags of a walk.
@@ -110,8 +112,12 @@ pub struct ioq_walk_ent {
     pub post: bool,
 }
 
+// SAFETY: plain data, with pointers that may be NULL.
+unsafe impl Extensible for ioq_walk_options {
+    const FIRST_SIZE: usize = offset_of!(Self, arg) + size_of::<*mut c_void>();
+}
+
 const _: () = {
-    use std::mem::{offset_of, size_of};
     const POINTER: usize = size_of::<*mut ()>();
     assert!(size_of::<ioq_walk_flags>() == 4);
     assert!(size_of::<ioq_walk_options>() == 7 * POINTER + 8 && offset_of!(ioq_walk_options, arg) == 6 * POINTER + 8);

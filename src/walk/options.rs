@@ -1,12 +1,12 @@
 //! What a walk is to be like: the program's options, checked, with the defaults filled in.
 
 use super::abi::{Skip, ioq_walk_flags, ioq_walk_options};
+use crate::abi::extensible;
 use crate::abi::list::ioq_list_flags;
 use crate::abi::types::{ioq_flags, ioq_options};
 use crate::platform::errno::Errno;
 use libc::{c_int, c_uint};
-use std::mem::MaybeUninit;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// How many requests may be under way: enough to keep a slow file system busy.
 const DEPTH: usize = 256;
@@ -35,21 +35,12 @@ impl Options {
     ///
     /// `options` must be NULL or point to as many readable bytes as its `size` says, and its `skip` be as `ioq/walk.h` asks.
     pub unsafe fn read(options: *const ioq_walk_options) -> Result<Self, Errno> {
-        const KNOWN: usize = size_of::<ioq_walk_options>();
-        let mut copy = MaybeUninit::<ioq_walk_options>::zeroed();
         // SAFETY: by this function's contract. Zeros are options.
         let options = unsafe {
-            if !options.is_null() {
-                let size = (&raw const (*options).size).read();
-                if size < KNOWN {
-                    return Err(Errno(libc::EINVAL));
-                }
-                if (KNOWN..size).any(|i| options.cast::<u8>().add(i).read() != 0) {
-                    return Err(Errno(libc::E2BIG));
-                }
-                ptr::copy_nonoverlapping(options, copy.as_mut_ptr(), 1);
+            match NonNull::new(options.cast_mut()) {
+                Some(options) => extensible::read(options)?,
+                None => std::mem::zeroed(),
             }
-            copy.assume_init()
         };
         let known_flags = (ioq_walk_flags::IOQ_WALK_CALLER_RUNS as c_uint) * 2 - 1;
         if options.flags & !known_flags != 0 || options.mask & libc::STATX__RESERVED as c_uint != 0 {

@@ -122,9 +122,7 @@ impl Executor {
         self.stopwatch.start(shared, STATS);
         let answered = part.answered();
         let result = part.run();
-        if answered != result && ops::may_be_refusal(answered) {
-            shared.pace.doubt(STATS);
-        }
+        shared.pace.compare(STATS, answered, result);
         if let Some(last) = part.finish() {
             self.list = Some(last);
         }

@@ -77,16 +77,15 @@ impl Pace {
             failed: Mutex::new(None),
         };
         if backend == Backend::Uring {
-            pace.in_ring.store(pace.eligible(), Ordering::Relaxed);
+            let eligible = ops::ALL.into_iter().filter(|&op| pace.is_eligible(op));
+            pace.in_ring.store(eligible.fold(0, |bits, op| bits | bit(op)), Ordering::Relaxed);
         }
         pace
     }
 
-    /// The operations that a ring can do, as far as is known.
-    fn eligible(&self) -> usize {
-        let refused = self.refused.load(Ordering::Relaxed);
-        let can = |&op: &ioq_op| ops::of(op).in_ring().is_some() && refused & bit(op) == 0;
-        ops::ALL.iter().filter(|op| can(op)).fold(0, |bits, &op| bits | bit(op))
+    /// Whether a ring can do this operation, as far as is known.
+    fn is_eligible(&self, op: ioq_op) -> bool {
+        ops::of(op).in_ring().is_some() && self.refused.load(Ordering::Relaxed) & bit(op) == 0
     }
 
     /// Whether anything goes through the ring.
@@ -151,7 +150,7 @@ impl Pace {
     }
 
     fn is_available(&self, op: ioq_op) -> bool {
-        self.eligible() & bit(op) != 0 && self.failed.lock().is_none_or(|(failed, _)| failed.elapsed() >= RETRY_AFTER)
+        self.is_eligible(op) && self.failed.lock().is_none_or(|(failed, _)| failed.elapsed() >= RETRY_AFTER)
     }
 
     fn set_in_ring(&self, op: ioq_op, pays: bool) -> Change {
@@ -199,9 +198,11 @@ impl Pace {
         self.set_in_ring(op, false)
     }
 
-    /// A plain call had another answer than the ring, which may have refused the operation.
-    pub fn doubt(&self, op: ioq_op) {
-        self.doubtful.fetch_or(bit(op), Ordering::Relaxed);
+    /// A plain call has answered after a ring. If that may have refused the operation, it is to be asked about that.
+    pub fn compare(&self, op: ioq_op, in_ring: c_int, plain: c_int) {
+        if in_ring != plain && ops::may_be_refusal(in_ring) {
+            self.doubtful.fetch_or(bit(op), Ordering::Relaxed);
+        }
     }
 
     /// Takes an operation that the ring is to be asked about.
@@ -321,9 +322,11 @@ mod tests {
     #[test]
     fn doubts_are_taken_one_by_one() {
         let pace = Pace::new(Backend::Uring);
-        pace.doubt(IOQ_STAT);
-        pace.doubt(IOQ_OPENDIR);
-        pace.doubt(IOQ_STAT);
+        pace.compare(IOQ_STATX, -libc::EPERM, -libc::EPERM);
+        pace.compare(IOQ_STATX, -libc::ENOENT, 0);
+        for op in [IOQ_STAT, IOQ_OPENDIR, IOQ_STAT] {
+            pace.compare(op, -libc::EPERM, 0);
+        }
         assert_eq!([(); 3].map(|()| pace.take_doubt()), [Some(IOQ_OPENDIR), Some(IOQ_STAT), None]);
     }
 }

@@ -9,7 +9,7 @@ mod convert;
 mod query;
 
 pub use convert::{STATX_MASK, follows_if_it_can, statx_flags};
-pub use query::{convert, does_without_statx, raw, stat};
+pub use query::{by_statx, convert, does_without_statx, raw, stat};
 
 use crate::platform::errno::{self, Errno};
 use libc::{c_char, c_int, c_uint, c_ulonglong, dev_t, gid_t, mode_t, uid_t};

@@ -115,10 +115,12 @@ fn query<T>(
     by_fstatat()
 }
 
+/// `statx(2)` and nothing else.
+///
 /// # Safety
 ///
 /// `path` must be a string, and `buf` valid for writes.
-unsafe fn by_statx(
+pub unsafe fn by_statx(
     dfd: c_int,
     path: *const c_char,
     at_flags: c_int,

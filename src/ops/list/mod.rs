@@ -102,21 +102,11 @@ impl List {
         0
     }
 
-    /// The same where nothing may be waited for.
-    ///
-    /// # Safety
-    ///
-    /// As for `complete`.
-    pub unsafe fn complete_at_once(ent: &ioq_ent) -> Next {
+    /// Whether a request whose stats are all finished is complete as it is: nothing is to be closed or freed.
+    pub fn is_complete(ent: &ioq_ent) -> bool {
         // SAFETY: the arguments of this operation.
         let keeps_fd = unsafe { ent.args.list.flags } & FD != 0;
-        let is_complete = |list: &Listing| list.is_finished() && list.why_given_up().is_none();
-        if keeps_fd && Self::stats(ent).is_some_and(is_complete) {
-            // SAFETY: passed on to the caller.
-            Next::Done(unsafe { Self::complete(ent) })
-        } else {
-            Next::Plain
-        }
+        keeps_fd && Self::stats(ent).is_some_and(|list| list.why_given_up().is_none())
     }
 }
 

@@ -588,17 +588,17 @@ impl<'a> Session<'a> {
     fn complete_stat(&mut self, part: Part, result: i32) {
         part.completed(result);
         let Some(last) = part.finish() else { return };
-        // SAFETY: this thread owns the span, and the pointer to the list is as the caller of `ioq.h` vouched for.
-        let next = unsafe { List::complete_at_once(last.entry(0).as_ref()) };
-        match next {
-            Next::Done(_) => self.shared.open_lists.moved(Stage::Read, Stage::Closed),
-            // SAFETY: this thread owns the span.
-            Next::Plain if List::stats(unsafe { last.entry(0).as_ref() }).is_some_and(Listing::is_finished) => {
-                return self.finish_elsewhere(last);
-            }
-            Next::Plain | Next::Again => {}
+        // SAFETY: this thread owns the span.
+        let ent = unsafe { last.entry(0).as_ref() };
+        if !List::stats(ent).is_some_and(Listing::is_finished) {
+            // Some were taken up again.
+            self.pass_on(last);
+        } else if !List::is_complete(ent) {
+            self.finish_elsewhere(last);
+        } else {
+            self.shared.open_lists.moved(Stage::Read, Stage::Closed);
+            self.go_on(last, Next::Done(0));
         }
-        self.go_on(last, next);
     }
 
     /// Goes on with a request of which the ring has done something.
