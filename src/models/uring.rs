@@ -30,7 +30,7 @@ pub struct Uring {
     /// What was pushed and not taken.
     pushed: VecDeque<Submission>,
     /// What was taken and is not done.
-    flying: Vec<Submission>,
+    in_flight: Vec<Submission>,
     /// The user data of what is done, and the results.
     completed: VecDeque<(u64, c_int)>,
     /// What it answers to each operation that it refuses.
@@ -51,7 +51,7 @@ impl Uring {
             entries,
             owner: thread::current().id(),
             pushed: VecDeque::new(),
-            flying: vec![],
+            in_flight: vec![],
             completed: VecDeque::new(),
             // A ring refuses an operation always or never.
             refused: [opcode::Statx::CODE, opcode::OpenAt::CODE].into_iter().filter_map(refused).collect(),
@@ -111,9 +111,9 @@ impl Uring {
                 _ => taken = machine::one_of(taken + 1),
             }
         }
-        self.flying.extend(self.pushed.drain(..taken));
+        self.in_flight.extend(self.pushed.drain(..taken));
         assert!(
-            self.flying.len() + self.completed.len() <= 2 * self.entries as usize,
+            self.in_flight.len() + self.completed.len() <= 2 * self.entries as usize,
             "more than there is room for completions"
         );
         // The kernel does not wait if it has not taken all.
@@ -121,7 +121,7 @@ impl Uring {
             return Ok(taken);
         }
         while self.completed.len() < completions {
-            assert!(!self.flying.is_empty(), "nothing is in flight that could end this wait");
+            assert!(!self.in_flight.is_empty(), "nothing is in flight that could end this wait");
             // Sooner or later, though something in it hangs.
             if machine::one_of(8) == 0 {
                 return if taken > 0 { Ok(taken) } else { Err(Errno(libc::ETIME)) };
@@ -135,18 +135,18 @@ impl Uring {
     /// The kernel does something, or nothing.
     fn go_on(&mut self) {
         let Machine { holds, ring_balks, ring_refuses, in_ring, .. } = machine::get();
-        if self.flying.is_empty() || machine::one_of(3) == 0 {
+        if self.in_flight.is_empty() || machine::one_of(3) == 0 {
             return;
         }
-        let next = machine::one_of(self.flying.len());
-        if holds(&self.flying[next]) {
+        let next = machine::one_of(self.in_flight.len());
+        if holds(&self.in_flight[next]) {
             return;
         }
-        let submission = self.flying.swap_remove(next);
+        let submission = self.in_flight.swap_remove(next);
         // What hangs is interrupted, and so may be what is about to be done.
         let is_cancelled = |other: &_| submission.cancels(other) && (holds(other) || machine::one_of(2) == 0);
-        let (cancelled, flying): (Vec<_>, _) = mem::take(&mut self.flying).into_iter().partition(is_cancelled);
-        self.flying = flying;
+        let (cancelled, in_flight): (Vec<_>, _) = mem::take(&mut self.in_flight).into_iter().partition(is_cancelled);
+        self.in_flight = in_flight;
         self.completed.extend(cancelled.iter().map(|other| (other.user_data, -libc::ECANCELED)));
         let refused = self.refused.iter().find(|&&(op, _)| op == submission.op).map(|&(_, result)| result);
         let result = match refused {
@@ -165,7 +165,7 @@ impl Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        let idle = self.flying.is_empty() && self.completed.is_empty();
+        let idle = self.in_flight.is_empty() && self.completed.is_empty();
         assert!(idle || std::thread::panicking(), "a ring is dropped with requests in flight");
     }
 }

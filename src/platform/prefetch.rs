@@ -4,21 +4,11 @@
 //! has to be fetched from there, which takes longer than all the rest that a quick request needs. Asked for early, and
 //! all at once, they come while something else is done.
 
-use crate::queue::span::Span;
-
 /// Bytes in a cache line, or fewer.
 const LINE: usize = 64;
 
 /// Lines of a stat buffer to fetch: struct bfs_stat has about so many.
 const STAT_LINES: usize = 3;
-
-/// Starts to fetch a span's entries, to be read and written.
-#[inline]
-pub fn entries(span: &Span) {
-    for i in 0..span.len() {
-        for_write(span.entry(i).as_ptr().cast());
-    }
-}
 
 /// Starts to fetch the buffer that a stat is to fill.
 #[inline]
@@ -45,8 +35,9 @@ pub fn for_read(address: *const u8) {
     let _ = address;
 }
 
+/// Starts to fetch what is at this address, to be read and written.
 #[inline]
-fn for_write(address: *const u8) {
+pub fn for_write(address: *const u8) {
     // SAFETY: as above. Every x86-64 processor takes this instruction, be it as one that does nothing.
     #[cfg(target_arch = "x86_64")]
     unsafe {

@@ -29,7 +29,6 @@ use crate::entry::{ioq_ent, ioq_op};
 use crate::ops::{self, Request};
 use crate::platform::cancellation;
 use crate::platform::errno::{self, Errno};
-use crate::platform::prefetch;
 use crate::platform::sync::{Deadline, Instant, Ordering, spin_loop};
 use crate::scheduler::{Census, STALL_AFTER, Work};
 use crate::worker::Executor;
@@ -59,7 +58,7 @@ pub struct Caller {
     depth: usize,
     caller_runs: bool,
     /// Whether there are no workers and never will be.
-    is_alone: bool,
+    has_no_workers: bool,
     /// Whether the event has a descriptor, which is to tell what is ready.
     is_polled: bool,
     arena: Arena,
@@ -79,7 +78,7 @@ pub struct Caller {
     ages: Option<Ages>,
     /// When the last nap ended, and how many spans were ready then and have not been received.
     woke: Instant,
-    batch: usize,
+    gathered: usize,
 }
 
 impl Caller {
@@ -87,7 +86,7 @@ impl Caller {
         Self {
             depth: options.depth,
             caller_runs: options.caller_runs,
-            is_alone: options.nthreads == 0,
+            has_no_workers: options.nthreads == 0,
             is_polled: false,
             arena: Arena::new(),
             pending: Sender::default(),
@@ -99,7 +98,7 @@ impl Caller {
             naps: false,
             ages: None,
             woke: Instant::now(),
-            batch: 0,
+            gathered: 0,
         }
     }
 
@@ -156,7 +155,7 @@ impl Caller {
 
     /// A descriptor that is readable while a response is ready.
     pub fn fd(&mut self, shared: &Shared) -> Result<c_int, Errno> {
-        if self.is_alone {
+        if self.has_no_workers {
             return Err(Errno(libc::EOPNOTSUPP));
         }
         // Somebody must try again to start threads that could not be had, and who waits for a descriptor does not.
@@ -223,17 +222,17 @@ impl Caller {
         let span = shared.ready.try_pop();
         match &span {
             Some(span) => {
-                self.batch = self.batch.saturating_sub(1);
-                prefetch::entries(span);
+                self.gathered = self.gathered.saturating_sub(1);
+                span.prefetch();
             }
-            None => self.batch = 0,
+            None => self.gathered = 0,
         }
         span
     }
 
     /// Whether responses are to be left where they are until there are more of them.
     fn gathers(&self, shared: &Shared) -> bool {
-        self.naps && self.batch == 0 && shared.pending.has_spans()
+        self.naps && self.gathered == 0 && shared.pending.has_spans()
     }
 
     /// Sleeps for the rest of the time for which responses may be gathered.
@@ -243,8 +242,8 @@ impl Caller {
             shared.caller.sleep(Sleep::Nap(rest), || false, || leave_processor(shared));
         }
         self.woke = Instant::now();
-        self.batch = shared.ready.len();
-        self.naps = self.batch > 0;
+        self.gathered = shared.ready.len();
+        self.naps = self.gathered > 0;
     }
 
     /// Waits for responses. With a deadline it runs nothing, and may find none.
@@ -274,7 +273,7 @@ impl Caller {
                     try_again_to_start(shared);
                     return None;
                 }
-                Some(_) if self.is_alone => return None,
+                Some(_) if self.has_no_workers => return None,
                 Some(rest) => Some(limit.map_or(rest, |limit| limit.min(rest))),
                 None => limit,
             };
@@ -318,17 +317,17 @@ impl Caller {
 
     fn run_uncancelled(&mut self, shared: &Shared) -> Option<Span> {
         loop {
-            if self.executor.is_idle(&shared.helper) {
+            if self.executor.is_idle(&shared.caller_remote) {
                 let left = || shared.pending.try_pop().or_else(|| shared.plain.try_pop()).or_else(|| shared.steal());
                 let span = shared.finished.pop().or_else(left)?;
-                let done = self.executor.begin(shared, &shared.helper, span);
-                if self.executor.is_idle(&shared.helper) {
+                let done = self.executor.begin(shared, &shared.caller_remote, span);
+                if self.executor.is_idle(&shared.caller_remote) {
                     // All of it, so this is nobody else's business.
                     return done;
                 }
                 done.into_iter().for_each(|done| self.executor.deliver(shared, done));
             }
-            while self.executor.step(shared, &shared.helper) && self.executor.elapsed() < RUN_FOR {}
+            while self.executor.step(shared, &shared.caller_remote) && self.executor.elapsed() < RUN_FOR {}
             if let Some(span) = shared.ready.try_pop() {
                 // Nobody knows when this thread comes back.
                 self.executor.let_go(shared);

@@ -170,8 +170,8 @@ impl Ioq {
     pub fn counts(&self) -> ioq_counts {
         ioq_counts {
             ring: self.shared.driver.count.get(),
-            worker: self.shared.scheduler.workers().map(|worker| worker.count.get()).sum(),
-            caller: self.shared.helper.count.get(),
+            worker: self.shared.scheduler.workers().map(|worker| worker.remote.count.get()).sum(),
+            caller: self.shared.caller_remote.count.get(),
         }
     }
 

@@ -28,8 +28,7 @@ use crate::platform::sync::{AtomicUsize, Ordering, fence};
 use crate::queue::span::Span;
 use crate::scheduler::{Load, Scheduler, Work};
 use crate::worker::ring::Driver;
-use crate::worker::{Change, LocalQueue, Pace, Remote, Thread, ThreadOptions};
-use std::ptr;
+use crate::worker::{Change, LocalQueue, Pace, Remote, Thread, ThreadOptions, Worker};
 
 /// Pauses between looks at a channel before going to sleep: some microseconds, as a pause takes 10 to 50 ns. Nobody looks
 /// at all on a single processor, where the other side cannot run meanwhile.
@@ -91,7 +90,7 @@ pub struct Shared {
     pub caller: Waiter,
     pub event: Event,
     /// What others see of the caller while it runs requests itself.
-    pub helper: Remote,
+    pub caller_remote: Remote,
     pub scheduler: Scheduler,
     pub driver: Driver,
     pub pace: Pace,
@@ -123,7 +122,7 @@ impl Shared {
             ready: channel()?,
             caller: Waiter::new(),
             event: Event::new(),
-            helper: Remote::new(usize::MAX, ptr::null()),
+            caller_remote: Remote::new(),
             scheduler: Scheduler::new(options.nthreads, processors, spins),
             driver: Driver::new(options.inflight),
             pace: Pace::new(backend),
@@ -224,9 +223,9 @@ impl Shared {
         true
     }
 
-    /// Runs a request that waits for nothing, as no-ops alone do. Returns false, and does nothing, if it is another.
+    /// Does what takes no time: a no-op, or a request that is not to run because it was cancelled. Returns whether that was all.
     #[inline]
-    pub fn run_if_quick(&self, span: &Span, i: usize) -> bool {
+    pub fn run_if_nonblocking(&self, span: &Span, i: usize) -> bool {
         if self.cancels(span, i) {
             return true;
         }
@@ -266,7 +265,7 @@ impl Shared {
 
     /// The local run queues.
     fn locals(&self) -> impl Iterator<Item = &LocalQueue> {
-        self.scheduler.workers().chain([&self.helper]).map(|remote| &remote.local)
+        self.scheduler.workers().map(|worker| &worker.remote).chain([&self.caller_remote]).map(|remote| &remote.local)
     }
 }
 
@@ -302,23 +301,23 @@ impl Work for Shared {
 
     fn lacks_workers(&self) {
         self.caller.notify();
-        self.driver.hurry();
+        self.driver.wake();
     }
 
     fn load(&self) -> Load {
         Load { blocks: self.pace.blocks(), caller_is_awake: self.caller.is_awake() }
     }
 
-    fn remote(&self, index: usize) -> Remote {
-        Remote::new(index, self)
+    fn worker(&self, index: usize) -> Worker {
+        Worker::new(index, self)
     }
 
-    fn start(&self, remote: &Remote) -> Result<Thread, Errno> {
+    fn start(&self, worker: &Worker) -> Result<Thread, Errno> {
         #[cfg(not(any(ioq_loom, ioq_shuttle)))]
         if self.descriptors && self.scheduler.workers().count() == 1 {
             crate::platform::cancellation::disabled(|| crate::platform::descriptors::make_room(self.depth));
         }
         // SAFETY: both are parts of a queue, which does not move, and joins its threads before it goes.
-        unsafe { remote.start() }
+        unsafe { worker.start() }
     }
 }

@@ -14,6 +14,7 @@
 use super::block::{BLOCK_ALIGN, BLOCK_ENTRIES, Block, INDEX_BITS};
 use crate::channel::RESERVED;
 use crate::entry::ioq_ent;
+use crate::platform::prefetch;
 use std::ptr::{self, NonNull};
 
 const FIRST_SHIFT: u32 = RESERVED.trailing_ones();
@@ -103,6 +104,14 @@ impl Span {
         unsafe {
             let entries = &raw mut (*self.block().as_ptr()).entries;
             NonNull::new_unchecked(entries.cast::<ioq_ent>().add(self.first() + i))
+        }
+    }
+
+    /// Starts to fetch its entries into the processor's cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        for i in 0..self.len() {
+            prefetch::for_write(self.entry(i).as_ptr().cast());
         }
     }
 

@@ -57,7 +57,7 @@ use crate::platform::alloc;
 use crate::platform::errno::Errno;
 use crate::platform::sync::{AtomicBool, CachePadded, Mutex, MutexGuard, Ordering, fence, spin_loop};
 use crate::queue::span::Span;
-use crate::worker::{Remote, Thread};
+use crate::worker::{Thread, Worker};
 use libc::c_int;
 use roster::Roster;
 use state::{Recruit, State};
@@ -95,10 +95,10 @@ pub trait Work {
     fn load(&self) -> Load;
 
     /// A worker, without a thread.
-    fn remote(&self, index: usize) -> Remote;
+    fn worker(&self, index: usize) -> Worker;
 
     /// Starts the thread of a worker.
-    fn start(&self, remote: &Remote) -> Result<Thread, Errno>;
+    fn start(&self, worker: &Worker) -> Result<Thread, Errno>;
 }
 
 /// The workers of a queue.
@@ -110,7 +110,7 @@ pub struct Scheduler {
     deserted: AtomicBool,
     state: Mutex<State>,
     threads: Mutex<Vec<Thread>>,
-    workers: Roster<Remote>,
+    workers: Roster<Worker>,
     /// How often a searcher looks before it parks.
     spins: u32,
 }
@@ -130,7 +130,7 @@ impl Scheduler {
     }
 
     /// What others see of the workers.
-    pub fn workers(&self) -> impl Iterator<Item = &Remote> {
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
         self.workers.iter()
     }
 
@@ -172,9 +172,9 @@ impl Scheduler {
         let mut threads = self.threads.lock();
         alloc::reserve(&mut threads, index + 1)?;
         // One may be there whose thread could not be started.
-        let remote =
-            if index < self.workers.len() { self.workers.get(index) } else { self.workers.push(work.remote(index))? };
-        threads.push(work.start(remote)?);
+        let worker =
+            if index < self.workers.len() { self.workers.get(index) } else { self.workers.push(work.worker(index))? };
+        threads.push(work.start(worker)?);
         Ok(())
     }
 
@@ -224,7 +224,7 @@ pub struct Member {
     /// Whether this worker is the searcher.
     searching: bool,
     /// Whether it went to work since it last took something. Whoever made work meanwhile has left the next worker to it.
-    fresh: bool,
+    propagates: bool,
     ticks: u32,
 }
 
@@ -238,7 +238,7 @@ enum Next {
 impl Member {
     /// A worker that was just started, to search.
     pub fn new(index: usize) -> Self {
-        Self { index, searching: true, fresh: false, ticks: 0 }
+        Self { index, searching: true, propagates: false, ticks: 0 }
     }
 
     /// Takes something to do, or sleeps until there is something. None if it is time to leave.
@@ -247,7 +247,7 @@ impl Member {
             if !self.searching {
                 self.ticks = self.ticks.wrapping_add(1);
                 if let Some(span) = work.take(self.ticks % FAIRNESS_TICK == 0) {
-                    if std::mem::take(&mut self.fresh) && work.is_waiting() {
+                    if std::mem::take(&mut self.propagates) && work.is_waiting() {
                         scheduler.notify(work);
                     }
                     return Some(span);
@@ -287,7 +287,7 @@ impl Member {
         let mut state = scheduler.state.lock();
         let goes = state.go_to_work(work.load());
         self.searching = !goes;
-        self.fresh |= goes;
+        self.propagates |= goes;
         scheduler.publish(state, work);
         goes
     }
@@ -323,7 +323,7 @@ impl Member {
                 detects = !goes && state.detect(self.index);
                 scheduler.publish(state, work);
                 if goes {
-                    self.fresh = true;
+                    self.propagates = true;
                     return Next::Work;
                 }
             } else if detects {

@@ -9,7 +9,7 @@ use crate::channel::{Channel, Sender};
 use crate::platform::errno::Errno;
 use crate::queue::span::Span;
 use crate::scheduler::Member;
-use crate::worker::{Remote, Thread};
+use crate::worker::{Thread, Worker};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -52,16 +52,16 @@ impl Work for Queue {
         Load { blocks: self.blocks, caller_is_awake: true }
     }
 
-    fn remote(&self, index: usize) -> Remote {
-        Remote::new(index, ptr::null())
+    fn worker(&self, index: usize) -> Worker {
+        Worker::new(index, ptr::null())
     }
 
-    fn start(&self, remote: &Remote) -> Result<Thread, Errno> {
+    fn start(&self, worker: &Worker) -> Result<Thread, Errno> {
         if self.lacking.load(Ordering::Relaxed) > 0 {
             self.lacking.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno(libc::EAGAIN));
         }
-        let (queue, index) = (Pointer(NonNull::from(self)), remote.index);
+        let (queue, index) = (Pointer(NonNull::from(self)), worker.index);
         Ok(Thread::spawn(move || {
             let Pointer(queue) = { queue };
             // SAFETY: every model joins its threads before the queue goes.

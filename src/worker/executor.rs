@@ -34,7 +34,7 @@ impl Executor {
     #[must_use = "somebody waits for what is done"]
     pub fn begin(&mut self, shared: &Shared, remote: &Remote, span: Span) -> Option<Span> {
         let len = span.len();
-        let quick = (0..len).take_while(|&i| shared.run_if_quick(&span, i)).count();
+        let quick = (0..len).take_while(|&i| shared.run_if_nonblocking(&span, i)).count();
         let (done, rest) = span.split_at(quick);
         // It is counted before it can be popped.
         remote.count.add(quick);

@@ -19,7 +19,6 @@ pub use crate::platform::thread::{self, Thread};
 
 use crate::channel::monitor::Monitor;
 use crate::platform::errno::Errno;
-use crate::platform::prefetch;
 use crate::platform::sync::{AtomicU64, CachePadded, Ordering};
 use crate::queue::shared::Shared;
 use crate::scheduler::Member;
@@ -27,24 +26,35 @@ use std::fmt;
 use std::ptr::NonNull;
 use thread::Body;
 
-/// What others see of a worker.
+/// What others see of a thread that runs requests: a worker, or the caller.
 pub struct Remote {
-    pub index: usize,
-    shared: *const Shared,
     pub local: LocalQueue,
-    pub monitor: Monitor,
     pub count: Counter,
 }
 
-// SAFETY: the pointer is to what the worker shares with others.
-unsafe impl Send for Remote {}
-// SAFETY: as above.
-unsafe impl Sync for Remote {}
-
 impl Remote {
+    pub fn new() -> Self {
+        Self { local: LocalQueue::new(), count: Counter::new() }
+    }
+}
+
+/// A worker, as others see it.
+pub struct Worker {
+    pub index: usize,
+    shared: *const Shared,
+    pub remote: Remote,
+    pub monitor: Monitor,
+}
+
+// SAFETY: the pointer is to what the worker shares with others, and there until its thread was joined.
+unsafe impl Send for Worker {}
+// SAFETY: as above.
+unsafe impl Sync for Worker {}
+
+impl Worker {
     /// A worker of a queue whose shared part does not move.
     pub fn new(index: usize, shared: *const Shared) -> Self {
-        Self { index, shared, local: LocalQueue::new(), monitor: Monitor::new(), count: Counter::new() }
+        Self { index, shared, remote: Remote::new(), monitor: Monitor::new() }
     }
 
     /// Starts the worker's thread.
@@ -58,7 +68,7 @@ impl Remote {
     }
 }
 
-impl Body for Remote {
+impl Body for Worker {
     fn run(&self) {
         // SAFETY: `start` was promised that it lives until this thread was joined.
         let shared = unsafe { &*self.shared };
@@ -66,11 +76,11 @@ impl Body for Remote {
         let mut member = Member::new(self.index);
         let mut executor = Executor::new();
         while let Some(span) = member.next(&shared.scheduler, shared) {
-            prefetch::entries(&span);
-            if let Some(done) = executor.begin(shared, self, span) {
+            span.prefetch();
+            if let Some(done) = executor.begin(shared, &self.remote, span) {
                 executor.deliver(shared, done);
             }
-            while executor.step(shared, self) {}
+            while executor.step(shared, &self.remote) {}
         }
     }
 }

@@ -99,7 +99,7 @@ impl Pace {
     }
 
     /// Whether to find out by plain calls now and then if the ring still pays.
-    pub fn probes(&self) -> bool {
+    pub fn samples(&self) -> bool {
         self.backend == Backend::Auto
     }
 
