@@ -2,24 +2,13 @@
 
 use super::monitor::{Sleep, Waiter};
 use super::{Channel, Sender, Sent, Slot};
+use crate::models::explore;
 use crate::platform::sync::{AtomicUsize as Ticket, CachePadded, Ordering};
 use crate::queue::span::Span;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
-
-/// Explores all interleavings in which threads are taken off their processor at most thrice against their will.
-fn model(f: impl Fn() + Sync + Send + 'static) {
-    bounded(3, f);
-}
-
-/// The same with another bound.
-fn bounded(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(f);
-}
 
 /// A channel with so few slots that writers must wait for readers, as they never have to in a queue.
 fn channel(size: usize) -> Arc<Channel> {
@@ -69,7 +58,7 @@ fn sorted(mut spans: Vec<Span>) -> Vec<usize> {
 #[test]
 fn a_span_carries_what_was_written_before() {
     for size in [1, 2] {
-        model(move || {
+        explore(3, move || {
             let channel = channel(size);
             let cell = Arc::new(Cell(UnsafeCell::new(0)));
             let writer = {
@@ -92,7 +81,7 @@ fn a_span_carries_what_was_written_before() {
 #[test]
 fn readers_and_writers_lose_and_double_nothing() {
     for size in [1, 2] {
-        bounded(2, move || {
+        explore(2, move || {
             let channel = channel(size);
             let writer = {
                 let channel = channel.clone();
@@ -108,7 +97,7 @@ fn readers_and_writers_lose_and_double_nothing() {
 /// The same with two writers that compete for the slots.
 #[test]
 fn two_writers_lose_and_double_nothing() {
-    model(|| {
+    explore(3, || {
         let channel = channel(2);
         let writer = {
             let channel = channel.clone();
@@ -125,7 +114,7 @@ fn two_writers_lose_and_double_nothing() {
 /// The same with two readers, each of which gets one span.
 #[test]
 fn two_readers_get_one_span_each() {
-    model(|| {
+    explore(3, || {
         let channel = channel(2);
         push(&channel, 1);
         push(&channel, 2);
@@ -143,7 +132,7 @@ fn two_readers_get_one_span_each() {
 /// What is added to a span is read once: with it, or on its own when it came too late; and it is read as it was written.
 #[test]
 fn what_is_added_to_a_span_arrives_once() {
-    model(|| {
+    explore(3, || {
         let channel = channel(2);
         let cell = Arc::new(Cell(UnsafeCell::new(0)));
         let writer = {
@@ -173,7 +162,7 @@ fn what_is_added_to_a_span_arrives_once() {
 /// Readers that take tickets without a look leave skips, and the writers pass them over: no span is lost to them.
 #[test]
 fn writers_pass_over_the_skips_of_impatient_readers() {
-    model(|| {
+    explore(3, || {
         let channel = channel(2);
         let writer = {
             let channel = channel.clone();
@@ -190,7 +179,7 @@ fn writers_pass_over_the_skips_of_impatient_readers() {
 /// Readers that go round more than once leave a skip for each time, and the channel goes on in step.
 #[test]
 fn every_skip_counts() {
-    model(|| {
+    explore(3, || {
         let channel = channel(2);
         assert!((0..5).all(|_| pop_ticket(&channel).is_none()));
         push(&channel, 1);
@@ -203,7 +192,7 @@ fn every_skip_counts() {
 #[test]
 fn a_race_for_one_span_has_one_winner() {
     for size in [1, 2] {
-        model(move || {
+        explore(3, move || {
             let channel = channel(size);
             let won = Arc::new(AtomicUsize::new(0));
             push(&channel, 1);
@@ -228,7 +217,7 @@ fn a_race_for_one_span_has_one_winner() {
 /// A reader is not held up by a writer that has its ticket and was taken off its processor: it finds what comes behind.
 #[test]
 fn a_writer_on_its_way_hides_no_other() {
-    model(|| {
+    explore(3, || {
         let channel = channel(2);
         let slow = {
             let channel = channel.clone();
@@ -247,7 +236,7 @@ fn a_writer_on_its_way_hides_no_other() {
 #[test]
 fn looking_is_exact_at_rest() {
     for size in [1, 2] {
-        model(move || {
+        explore(3, move || {
             let channel = channel(size);
             let reader = {
                 let channel = channel.clone();
@@ -264,7 +253,7 @@ fn looking_is_exact_at_rest() {
 #[test]
 fn what_is_added_has_one_reader() {
     for size in [1, 2] {
-        bounded(2, move || {
+        explore(2, move || {
             let channel = channel(size);
             let (first, more) = Span::labelled(1, 3).split(1);
             let mut sender = Sender::default();
@@ -316,7 +305,7 @@ impl Ready {
 /// span that is there is found with it, though nobody is told.
 #[test]
 fn a_sleeper_sleeps_through_nothing() {
-    bounded(2, || {
+    explore(2, || {
         let ready = Ready::new();
         let worker = {
             let ready = ready.clone();
@@ -338,7 +327,7 @@ fn a_sleeper_sleeps_through_nothing() {
 /// The same with two who push. Of those that would wake it, one does; and the others do no harm.
 #[test]
 fn two_who_wake_a_sleeper_are_one_too_many_and_no_harm() {
-    bounded(2, || {
+    explore(2, || {
         let ready = Ready::new();
         let workers = [1, 2].map(|i| {
             let ready = ready.clone();

@@ -4,6 +4,8 @@
 #[cfg(ioq_loom)]
 pub mod atomics;
 pub mod eventfd;
+#[cfg(all(test, ioq_loom))]
+mod explore;
 pub mod machine;
 pub mod thread;
 pub mod uring;
@@ -22,3 +24,6 @@ mod queues;
 mod runner;
 #[cfg(all(test, ioq_loom))]
 mod shared;
+
+#[cfg(all(test, ioq_loom))]
+pub use explore::explore;

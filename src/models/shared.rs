@@ -5,6 +5,7 @@
 
 use crate::channel::Sender;
 use crate::channel::monitor::Sleep;
+use crate::models::explore;
 use crate::models::machine::{Chance, Machine};
 use crate::ops;
 use crate::queue::options::{Backend, Options};
@@ -16,14 +17,6 @@ use crate::worker::thread::Body;
 use loom::sync::Arc;
 use loom::thread;
 use std::time::Duration;
-
-/// Explores all interleavings in which threads are taken off their processor at most twice against their will.
-fn model(f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.max_branches = 5_000;
-    builder.check(f);
-}
 
 /// The shared part of a queue with one worker, on a machine on which no ring can be made.
 fn shared(backend: Backend) -> Arc<Shared> {
@@ -46,7 +39,7 @@ fn has_worker(shared: &Shared) -> bool {
 /// What is sent while the ring is turned off is told to the workers, by whoever sends it or by whoever turns it off.
 #[test]
 fn what_is_sent_as_the_ring_is_turned_off_gets_a_worker() {
-    model(|| {
+    explore(2, || {
         let shared = shared(Backend::Uring);
         shared.driver.notify(&shared);
         let other = {
@@ -68,7 +61,7 @@ fn what_is_sent_as_the_ring_is_turned_off_gets_a_worker() {
 /// somebody else.
 #[test]
 fn what_is_sent_as_no_ring_can_be_had_gets_a_worker() {
-    model(|| {
+    explore(2, || {
         let shared = shared(Backend::Uring);
         shared.driver.notify(&shared);
         let driver = {
@@ -89,7 +82,7 @@ fn what_is_sent_as_no_ring_can_be_had_gets_a_worker() {
 /// A caller that naps is woken by a worker that finds nothing to do, though naps never end here.
 #[test]
 fn a_worker_that_runs_dry_ends_the_nap() {
-    model(|| {
+    explore(2, || {
         let shared = shared(Backend::Sync);
         send(&shared, 1);
         let worker = {

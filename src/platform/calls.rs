@@ -7,6 +7,10 @@ const fn number(common: c_long) -> c_long {
     libc::SYS_openat2 - 437 + common
 }
 
+/// Linux 5.1, on machines of 32 bits.
+#[cfg(not(target_pointer_width = "64"))]
+pub const SYS_UTIMENSAT_TIME64: c_long = number(412);
+
 /// Linux 6.6.
 pub const SYS_FCHMODAT2: c_long = number(452);
 

@@ -11,6 +11,7 @@
 //! - `sync`: atomics and locks, or those of the model checkers
 //! - `table`: hash tables
 //! - `thread`: starting threads
+//! - `time64`: times of 64 bits on machines of 32
 
 pub mod alloc;
 pub mod calls;

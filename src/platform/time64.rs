@@ -31,7 +31,7 @@ pub unsafe fn utimensat(dfd: c_int, path: *const c_char, times: *const Timespec6
     #[cfg(target_pointer_width = "64")]
     const NUMBER: c_long = libc::SYS_utimensat;
     #[cfg(not(target_pointer_width = "64"))]
-    const NUMBER: c_long = 412; // on all of them
+    const NUMBER: c_long = crate::platform::calls::SYS_UTIMENSAT_TIME64;
     // SAFETY: passed on to the caller.
     unsafe { libc::syscall(NUMBER, dfd, path, times, flags) as c_int }
 }

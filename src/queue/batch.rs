@@ -117,6 +117,7 @@ mod tests {
 #[cfg(all(test, ioq_loom))]
 mod models {
     use super::*;
+    use crate::models::explore;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
@@ -207,16 +208,10 @@ mod models {
         }
     }
 
-    fn model(f: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(f);
-    }
-
     /// Each part has one who does it, and the last of them sees what the others did.
     #[test]
     fn the_last_to_finish_sees_all_parts() {
-        model(|| {
+        explore(3, || {
             let request = Request::new(3);
             let helper = {
                 let request = request.clone();
@@ -232,7 +227,7 @@ mod models {
     /// So it is if somebody gives up what nobody has come to.
     #[test]
     fn what_is_given_up_is_finished_once() {
-        model(|| {
+        explore(3, || {
             let request = Request::new(3);
             let helper = {
                 let request = request.clone();

@@ -90,6 +90,7 @@ impl State {
 mod models {
     use super::*;
     use crate::channel::{Channel, Sender};
+    use crate::models::explore;
     use crate::queue::span::Span;
     use loom::sync::Arc;
     use loom::thread;
@@ -120,18 +121,11 @@ mod models {
         }
     }
 
-    /// Explores all interleavings in which threads are taken off their processor at most thrice against their will.
-    fn model(f: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(f);
-    }
-
     /// Whenever it was asked for, and whoever delivers at that time: at rest it is readable while, and only while, something
     /// is ready.
     #[test]
     fn it_is_readable_while_something_is_ready() {
-        model(|| {
+        explore(3, || {
             let ready = Ready::new();
             let other = ready.clone();
             let thread = thread::spawn(move || other.deliver(1));
@@ -148,7 +142,7 @@ mod models {
     /// Two deliver, and the caller takes what it finds.
     #[test]
     fn the_last_pop_makes_it_unreadable() {
-        model(|| {
+        explore(3, || {
             let ready = Ready::new();
             ready.event.open().unwrap();
             let threads = [1, 2].map(|label| {

@@ -6,6 +6,7 @@ use super::roster::Roster;
 use super::{Load, Scheduler, Work};
 use crate::channel::monitor::Monitor;
 use crate::channel::{Channel, Sender};
+use crate::models::explore;
 use crate::platform::errno::Errno;
 use crate::queue::span::Span;
 use crate::scheduler::Member;
@@ -120,17 +121,10 @@ impl Queue {
     }
 }
 
-fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 5_000;
-    builder.check(f);
-}
-
 /// One worker that parks between the requests gets them all, and leaves when it is told to.
 #[test]
 fn one_worker_sleeps_through_nothing() {
-    model(2, || {
+    explore(2, || {
         let queue = Queue::new(1, false);
         queue.send(1);
         assert_eq!(queue.receive(1), [1]);
@@ -145,7 +139,7 @@ fn one_worker_sleeps_through_nothing() {
 #[test]
 fn whoever_leaves_leaves_nothing_behind() {
     for workers in [1, 2] {
-        model(2, move || {
+        explore(2, move || {
             let queue = Queue::new(workers, true);
             queue.send(1);
             queue.send(2);
@@ -160,7 +154,7 @@ fn whoever_leaves_leaves_nothing_behind() {
 #[test]
 fn two_workers_sleep_through_nothing() {
     for blocks in [false, true] {
-        model(1, move || {
+        explore(1, move || {
             let queue = Queue::new(2, blocks);
             queue.send(1);
             queue.send(2);
@@ -173,7 +167,7 @@ fn two_workers_sleep_through_nothing() {
 /// Of two who send at once, at least one gets a worker.
 #[test]
 fn what_two_send_at_once_is_taken() {
-    model(2, || {
+    explore(2, || {
         let queue = Queue::new(1, false);
         let other = {
             let queue = queue.clone();
@@ -190,7 +184,7 @@ fn what_two_send_at_once_is_taken() {
 /// hang.
 #[test]
 fn whoever_finds_more_wakes_another() {
-    model(1, || {
+    explore(1, || {
         let queue = Queue::new(2, true);
         queue.send(1);
         assert_eq!(queue.receive(1), [1]);
@@ -210,7 +204,7 @@ fn whoever_finds_a_worker_sees_it_whole() {
     // SAFETY: loom checks every access to the cell.
     unsafe impl Sync for Worker {}
 
-    model(2, || {
+    explore(2, || {
         let roster = Arc::new(Roster::new());
         let other = {
             let roster = roster.clone();
@@ -233,7 +227,7 @@ fn whoever_finds_a_worker_sees_it_whole() {
 /// A thread that cannot be started leaves what it was wanted for to those that are there.
 #[test]
 fn a_thread_that_cannot_be_started_holds_nothing_up() {
-    model(2, || {
+    explore(2, || {
         let queue = Queue::new(2, true);
         queue.send(1);
         queue.lacking.store(1, Ordering::Relaxed);

@@ -118,6 +118,7 @@ mod tests {
 #[cfg(all(test, ioq_loom))]
 mod models {
     use super::*;
+    use crate::models::explore;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
@@ -156,13 +157,6 @@ mod models {
         }
     }
 
-    /// Explores all interleavings in which threads are taken off their processor at most thrice against their will.
-    fn model(f: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(f);
-    }
-
     fn sorted(parts: impl IntoIterator<Item = Vec<usize>>) -> Vec<usize> {
         let mut all: Vec<_> = parts.into_iter().flatten().collect();
         all.sort();
@@ -172,7 +166,7 @@ mod models {
     /// Each request has one taker, its owner or a thief, who sees it as it was written.
     #[test]
     fn every_request_is_taken_once() {
-        model(|| {
+        explore(3, || {
             let table = Table::new();
             table.publish(Span::labelled(1, 4));
             let thief = {
@@ -190,7 +184,7 @@ mod models {
     /// What a thief takes from a queue that is just being published, it sees as it was written.
     #[test]
     fn a_thief_sees_what_was_written() {
-        model(|| {
+        explore(3, || {
             let table = Table::new();
             let thief = {
                 let table = table.clone();
@@ -205,7 +199,7 @@ mod models {
     /// An owner who takes all leaves nothing, and takes nothing that is another's.
     #[test]
     fn taking_all_takes_what_no_thief_has() {
-        model(|| {
+        explore(3, || {
             let table = Table::new();
             table.publish(Span::labelled(1, 4));
             let thief = {

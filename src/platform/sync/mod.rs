@@ -38,10 +38,8 @@ mod imp {
 }
 
 #[cfg(all(feature = "parking_lot", not(any(ioq_loom, ioq_shuttle, ioq_tsan))))]
-#[path = "parking.rs"]
 mod parking;
 #[cfg(ioq_tsan)]
-#[path = "tsan.rs"]
 mod tsan;
 
 #[cfg(ioq_loom)]
