@@ -273,7 +273,7 @@ impl Walk {
         }
     }
 
-    fn unpin_parent(&mut self, id: Id) {
+    pub(super) fn unpin_parent(&mut self, id: Id) {
         if let Some(parent) = self.nodes[id].parent {
             self.nodes[parent].pins -= 1;
         }

@@ -274,10 +274,7 @@ impl Walk {
     /// A file that was asked about. Returns whether it is to be returned.
     fn found(&mut self, id: Id) -> Result<bool, Errno> {
         self.last = Last::Gone(id);
-        let parent = self.nodes[id].parent;
-        if let Some(parent) = parent {
-            self.nodes[parent].pins -= 1;
-        }
+        self.unpin_parent(id);
         self.fill_from(id, self.nodes[id].error)?;
         if self.options.skip.leaves_out(&self.ent) {
             return Ok(false);

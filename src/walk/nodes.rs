@@ -59,9 +59,6 @@ pub struct Node {
     pub data: Cell<*mut c_void>,
 }
 
-/// About what a node takes, but for its name.
-pub const SIZE: usize = size_of::<Node>();
-
 impl Node {
     pub fn new(parent: Option<(Id, &Node)>, name: &[u8]) -> Result<Self, Errno> {
         let mut copy = Vec::new();
@@ -110,7 +107,7 @@ impl Nodes {
 
     /// About how much memory they take.
     pub fn memory(&self) -> usize {
-        self.count * SIZE + self.names
+        self.count * size_of::<Node>() + self.names
     }
 
     pub fn add(&mut self, node: Node) -> Result<Id, Errno> {

@@ -6,7 +6,7 @@ use crate::entry::bfs_dir;
 use crate::platform::errno::Errno;
 use libc::{c_char, c_int, c_uint};
 use std::mem::MaybeUninit;
-use std::ptr::{NonNull, addr_of_mut};
+use std::ptr::NonNull;
 use std::slice;
 
 /// A block that `malloc()` still takes from its heap, and that holds the whole of most directories.
@@ -44,7 +44,7 @@ pub fn alloc() -> Result<NonNull<bfs_dir>, Errno> {
     let stream: *mut Stream = unsafe { libc::malloc(size_of::<Stream>()) }.cast();
     let dir = NonNull::new(stream.cast()).ok_or_else(Errno::last)?;
     // SAFETY: a fresh block of the right size, aligned for any type.
-    unsafe { addr_of_mut!((*stream).head).write(Head::CLOSED) };
+    unsafe { (&raw mut (*stream).head).write(Head::CLOSED) };
     Ok(dir)
 }
 

@@ -76,7 +76,7 @@ struct Choice {
 }
 
 unsafe extern "C" {
-    static ioq_host_functions: [Choice; Function::StatxConvert as usize + 1];
+    static ioq_host_functions: [Choice; Function::COUNT];
 }
 
 /// The function that this program was linked with, unless it is our own.

@@ -187,7 +187,7 @@ impl Part {
 
     /// Takes note of what the ring has answered.
     pub fn completed(&self, result: c_int) {
-        if result < 0 && is_inconclusive(result) {
+        if is_inconclusive(result) {
             // SAFETY: this thread has the entry.
             unsafe { (*self.ent()).error = result };
             self.listing().again.fetch_add(1, Ordering::Relaxed);
