@@ -100,12 +100,20 @@ fn what_was_opened_is_asked_about() {
     for ent in [&mut found, &mut lost] {
         assert!(!of(ent.op).survives_cancel(ent));
         assert_eq!(after(ent, 7), Next::Again);
-        // A file may be new.
-        assert!(of(ent.op).survives_cancel(ent));
+        assert!(!of(ent.op).survives_cancel(ent));
     }
     assert_eq!(after(&mut found, 0), Next::Done(7));
     assert_eq!(after(&mut lost, -ENOENT), Next::Plain);
     assert_eq!(opened::get(&lost), Some(7));
+}
+
+#[test]
+fn a_file_that_may_be_new_is_not_forgotten() {
+    let (how, mut buf) = (how(libc::O_WRONLY | libc::O_CREAT), mem::MaybeUninit::<statx>::uninit());
+    let mut ent = entry(Openat::request(-1, PATH, &how, 0, buf.as_mut_ptr()).unwrap());
+    assert!(!of(ent.op).survives_cancel(&ent));
+    assert_eq!(after(&mut ent, 7), Next::Again);
+    assert!(of(ent.op).survives_cancel(&ent));
 }
 
 #[test]
