@@ -11,6 +11,7 @@ export LC_ALL=C
 backends=(${IOQ_BACKEND:-auto sync uring})
 unset IOQ_BACKEND
 
+. "$(dirname "$0")/rings.sh"
 prog=$(realpath -- "$1") || exit 2
 tmp=$(mktemp -d) || exit 2
 out=$tmp/out err=$tmp/err blocks=$tmp/blocks bytes=$tmp/bytes
@@ -46,10 +47,7 @@ watchdog=(timeout 300)
 # Words in front of both programs.
 as=()
 
-uring_refused=
-if ! IOQ_BACKEND=uring "$prog" -s -j 2 . >/dev/null 2>"$err"; then
-	uring_refused=$(<"$err")
-fi
+uring_refused=$(why_no_rings "$prog" -s -j 2 .)
 
 mkdir empty
 has_bytes=yes
@@ -252,7 +250,7 @@ same() {
 	fi
 }
 for options in -a -h -c -m -l -D '-L -s' --inodes --time '-t 5K' '-t -5K' '-d 1' '-s -h' '-a -c -k' '-x -a' '--exclude=d*' '--exclude=a/b -a' \
-	'-a -h --time --inodes' '-L -D' '-D -L -s' '-h -b' '-b -h' '-c -t 1M' '-t 5k' '-t 5KB' '-t 5KiB'; do
+	'-a -h --time --inodes' '-L -D' '-D -L -s' ${has_bytes:+'-h -b' '-b -h'} '-c -t 1M' '-t 5k' '-t 5KB' '-t 5KiB'; do
 	# shellcheck disable=SC2086
 	same "options $options" $options plain sparse other
 done

@@ -1,6 +1,8 @@
 #!/bin/bash
 # The example programs against those of the system, on each backend: examples.sh DIRECTORY
 set -u
+. "$(dirname "$0")/rings.sh"
+export LC_ALL=C
 bin=$(cd "$1" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,7 +28,7 @@ done
 find . -type f | sort >files
 
 for backend in auto uring sync; do
-	if [ "$backend" = uring ] && ! IOQ_BACKEND=uring "$bin/ioq-sum" empty >/dev/null 2>&1; then
+	if [ "$backend" = uring ] && why_no_rings "$bin/ioq-sum" empty; then
 		((skipped += 4))
 		continue
 	fi
@@ -47,13 +49,14 @@ for backend in auto uring sync; do
 
 	# The answer to one line comes before the next line does.
 	coproc loop { "$bin/ioq-stat" 2>&1; }
+	pid=$loop_PID # gone once the shell has noticed the end
 	for path in short missing ./large; do
 		echo "$path" >&"${loop[1]}"
 		read -r -u "${loop[0]}" answer
 		echo "$answer"
 	done >seen
 	exec {loop[1]}>&-
-	wait "$loop_PID"
+	wait "$pid"
 	echo $? >>seen
 	printf '%s\n' '3	short' 'ioq-stat: missing: No such file or directory' '3000000	./large' 1 >expected
 	same "ioq-stat line by line, $backend" expected seen
