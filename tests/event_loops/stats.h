@@ -53,6 +53,7 @@ static void submit(struct stats *stats)
 
 static void begin(struct stats *stats)
 {
+	alarm(120); /* Only against a hang. */
 	stats->ioq = ioq_create(DEPTH, 2);
 	stats->fd = stats->ioq ? ioq_fd(stats->ioq) : -1;
 	if (stats->fd < 0 || pipe(stats->gate) != 0 || ioq_call(stats->ioq, wait_at_gate, stats, NULL) != 0) {
