@@ -1,9 +1,10 @@
-// ioq_list() where the system calls that it makes are slow, hang, fail, or tell little. This program has a syscall() of
-// its own, which the library calls. What goes through a ring does not come by here.
+// ioq_list(), and walks, where the system calls that they make are slow, hang, fail, or tell little. This program has a
+// syscall() of its own, which the library calls. What goes through a ring does not come by here.
 
 #include "test.h"
 
 #include <dlfcn.h>
+#include <ioq/walk.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -14,7 +15,7 @@ enum { SLOW = 12, MASK = STATX_BASIC_STATS };
 static char root[PATH_MAX];
 static int root_fd;
 
-// While the gate is shut, stats of names that begin with "slow" stand before it. It opens by itself for so many at once.
+// While the gate is shut, stats of names that begin with "slow-" stand before it. It opens by itself for so many at once.
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool shut;
@@ -88,7 +89,7 @@ static long real_syscall(long number, const long arg[6]) {
 }
 
 static void before_stat(long dfd, const char *name) {
-    if (strncmp(name, "slow", 4) == 0) {
+    if (strncmp(name, "slow-", 5) == 0) {
         // Long enough to be known for slow, whatever comes after.
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         pass_gate();
@@ -342,6 +343,36 @@ static void destroyed(void) {
     }
 }
 
+// A directory that hangs holds up only what is in it; if the walk sorts, all that comes after.
+static void walks(void) {
+    enum { OUTSIDE = 7 };
+    const char *roots[] = {root, NULL};
+    for (size_t sort = 0; sort <= 1; ++sort) {
+        struct ioq_walk_options options = {
+            .size = sizeof(options), .flags = IOQ_WALK_STAT | (sort ? IOQ_WALK_SORT : 0), .mask = MASK};
+        struct ioq_walk *walk = ioq_walk_open(roots, &options);
+        CHECK(walk);
+        const struct ioq_walk_ent *ent;
+        set_gate(true, 0);
+        size_t count = 0;
+        for (; count < (sort ? 2 : OUTSIDE); ++count) {
+            CHECK_EQ(ioq_walk_next(walk, &ent), 1);
+            CHECK_EQ(ent->error, 0);
+            CHECK(strncmp(ent->name, "slow-", 5) != 0);
+        }
+        CHECK_ERRNO(ioq_walk_try_next(walk, &ent), EAGAIN);
+        await_gate(1);
+        CHECK_ERRNO(ioq_walk_try_next(walk, &ent), EAGAIN);
+        set_gate(false, 0);
+        for (; count < OUTSIDE + SLOW; ++count) {
+            CHECK_EQ(ioq_walk_next(walk, &ent), 1);
+            CHECK_EQ(ent->error, 0);
+        }
+        CHECK_EQ(ioq_walk_next(walk, &ent), 0);
+        ioq_walk_close(walk);
+    }
+}
+
 int main(void) {
     root_fd = temp_dir(root);
     CHECK_EQ(mkdirat(root_fd, "types", 0755), 0);
@@ -365,6 +396,7 @@ int main(void) {
         RUN(cancelled);
         RUN(parts_again);
         RUN(destroyed);
+        RUN(walks);
     }
     remove_temp_dir(root, root_fd);
     return 0;

@@ -54,8 +54,11 @@ static void pop_all(struct ioq *ioq, bool block) {
 static void blocking(void) {
     for (size_t nthreads = 1; nthreads <= 8; nthreads *= 2) {
         struct ioq *ioq = create(DEPTH, nthreads);
+        // Nobody would make it readable.
+        CHECK_ERRNO(ioq_fd(ioq), EAGAIN);
         submit_all(ioq);
         pop_all(ioq, true);
+        CHECK_ERRNO(ioq_fd(ioq), EAGAIN);
         submit_all(ioq);
         ioq_submit(ioq);
         pop_all(ioq, true);
