@@ -186,6 +186,7 @@ check-shuttle-anew:
 	@echo "SHUTTLE_RANDOM_SEED=$$SHUTTLE_RANDOM_SEED IOQ_ITERATIONS=$$IOQ_ITERATIONS"
 	$(MAKE) --no-print-directory check-shuttle
 
+check-mutations: export IOQ_MUTATE := 1
 check-mutations check-kernel check-faults check-matrix:
 	tests/setup.sh
 	$(CARGO) test $(CARGOFLAGS) --test $(@:check-%=%)
