@@ -245,7 +245,7 @@ $(BUILD)/soak: c-tests/soak/soak.c c-tests/test.h $(headers) $(BUILD)/libioq.so 
 	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 -pthread -Iinclude -o $@ $< $(LDFLAGS) $(RPATH) -L$(BUILD) -lioq $(LDLIBS)
 
 check-old-kernels:
-	tests/setup.sh qemu-system-x86_64 busybox cpio
+	tests/setup.sh qemu-system-x86_64 busybox cpio debian-archive-keyring
 	$(CARGO) test $(CARGOFLAGS) --test old_kernels
 
 # Below IOQ_EVERYWHERE, target/everywhere by default.
