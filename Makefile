@@ -19,7 +19,7 @@
 # make check-matrix-anew    check-matrix, several times as many and others each time; IOQ_MATRIX_BASE repeats one
 # make check-mutations      whether the models notice mistakes that are made on purpose
 # make check-faults         each call of the library's that can fail fails, at each place
-# make check-some-faults    every fifth case of that
+# make check-some-faults    every seventh case of that
 # make check-kernel         the rings on a scripted kernel; IOQ_KERNEL_SEEDS=N for more random scripts
 # make check-refusal        the C tests where system calls are refused, and descriptors and memory are scarce
 # make check-some-refusal   of calls that may be refused in several ways, one each
@@ -258,8 +258,7 @@ $(everywhere): check-%:
 	tests/everywhere/run.sh $*
 
 check-du: $(BUILD)/ioq-du $(BUILD)/ioq-rm
-	tests/du.sh $(BUILD)/ioq-du
-	tests/rm.sh $(BUILD)/ioq-rm
+	status=0; tests/du.sh $(BUILD)/ioq-du || status=1; tests/rm.sh $(BUILD)/ioq-rm || status=1; exit $$status
 
 check-abi: $(BUILD)/ioq.map
 	tests/setup.sh abidiff

@@ -37,7 +37,7 @@ static void opened_by_queue(struct ioq *ioq) {
     }
 }
 
-// A worker's ring takes the lowest number that is free, which must not be that of the directory.
+// The queue's ring takes the lowest number that is free, which must not be that of the directory.
 static void bad_fd(struct ioq *ioq) {
     int lower = open("/dev/null", O_RDONLY | O_CLOEXEC);
     CHECK(lower >= 0);

@@ -13,7 +13,7 @@ static struct bfs_stat bufs[DEPTH];
 static struct bfs_dir *dirs[DIRS];
 static char fds_at_start[32];
 
-// A queue with running workers, their rings if they have any, open directories, and a lot to do.
+// A queue with running workers, its ring if it has one, open directories, and a lot to do.
 static void start_work(void) {
     ioq = create(DEPTH, 4);
     for (size_t i = 0; i < DIRS; ++i) {

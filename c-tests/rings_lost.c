@@ -43,22 +43,6 @@ static int make_ring(void) {
     return (int)syscall(SYS_io_uring_setup, 2, &params);
 }
 
-// Whether threads may know their rings by more than the number of a descriptor (Linux 5.18).
-static bool rings_can_be_registered(void) {
-    int fd = make_ring();
-    struct io_uring_rsrc_update update = {.offset = UINT_MAX, .data = (unsigned int)fd};
-    bool can = syscall(SYS_io_uring_register, fd, IORING_REGISTER_RING_FDS, &update, 1) == 1;
-    if (can) {
-        update.data = 0;
-        CHECK_EQ(syscall(SYS_io_uring_register, fd, IORING_UNREGISTER_RING_FDS, &update, 1), 1);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return can;
-}
-
-// The numbers may soon be those of rings that other workers make.
 static void close_all(void) {
     if (syscall(SYS_close_range, 3, ~0U, 0) != 0) {
         for (int fd = 3; fd < 1024; ++fd) {
@@ -149,7 +133,7 @@ int main(void) {
     static void (*const ways_to_take[])(void) = {
         give_numbers_to_a_file, forbid, close_all, give_numbers_to_a_ring};
     bool complete = true;
-    size_t ways = rings_can_be_registered() ? COUNT(ways_to_take) : 2;
+    size_t ways = rings_register() ? COUNT(ways_to_take) : 2;
     for (test_way = test_ways; test_way != test_ways + COUNT(test_ways); ++test_way) {
         for (size_t i = 0; i < rounds(40); ++i) {
             take_away = ways_to_take[i % ways];

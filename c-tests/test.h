@@ -32,8 +32,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-// A way to get responses. A blocking pop may run a request in the caller itself; a polling one leaves it to a worker.
-// Results must not depend on it.
+// A way to get responses. Where there is no worker, requests run within the caller's own pops that block. Results must not
+// depend on it.
 struct way {
     const char *name;
     size_t threads;
@@ -141,7 +141,7 @@ static inline bool fd_is_ring(int fd) {
     return strcmp(target, "anon_inode:[io_uring]") == 0;
 }
 
-// Whether `fd` is open, and not as the ring of a worker, which may take any number that is free.
+// Whether `fd` is open, and not as the ring of a queue, which may take any number that is free.
 static inline bool fd_open(int fd) {
     return fcntl(fd, F_GETFD) >= 0 && !fd_is_ring(fd);
 }
@@ -238,7 +238,7 @@ static inline bool backend_is(const char *name) {
     return strcmp(backend ? backend : "auto", name) == 0;
 }
 
-// Whether workers have no ring, so that requests run one by one in the order in which a worker takes them.
+// Whether there is no ring, so that requests run one by one in the order in which a worker takes them.
 static inline bool surely_sync(void) {
     return backend_is("sync") || (backend_is("auto") && ring_errno() != 0);
 }

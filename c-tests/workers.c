@@ -26,8 +26,8 @@ static void work(struct ioq *ioq) {
     }
 }
 
-// Marks the numbers of the workers. Returns whether each has a name of its own: a thread that was started just now, by a
-// worker for its ring too, goes by its creator's for a moment.
+// Marks the numbers of the workers. Returns whether each has a name of its own: a thread that was started just now, by
+// the kernel for a ring too, goes by its creator's for a moment.
 static bool read_names(bool seen[], size_t nthreads) {
     bool settled = true;
     DIR *tasks = opendir("/proc/self/task");
