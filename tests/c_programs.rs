@@ -1,6 +1,5 @@
 //! The programs under `c-tests/`, each compiled as any user of the installed library would, and run on every backend.
 //!
-//! A program's exit status says whether it passed (0), or could not be run here (77, with the reason in its last line).
 //! `IOQ_TEST_WRAPPER` names a command to run each program with, such as valgrind. `IOQ_TEST_CONDITIONS=refusal` runs
 //! them where system calls are refused and resources are scarce, `some-refusal` in fewer ways, and `few` with rings and
 //! without, for what takes long.
@@ -8,22 +7,21 @@
 mod common;
 #[path = "common/compiler.rs"]
 mod compiler;
+#[path = "common/programs.rs"]
+mod programs;
+#[path = "common/run.rs"]
+mod run;
 
 use common::{output, pkg_config};
 use compiler::{STRICT, compile};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use programs::{LAUNCHER, program_names};
 use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::ptr;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::available_parallelism;
-
-/// The launcher of programs to which something is refused.
-const LAUNCHER: &str = "refuse";
 
 /// Programs for which it matters how they are linked: those that have functions of their own, or find the library's.
 const ALSO_STATIC: [&str; 9] =
@@ -88,13 +86,14 @@ const NOTHING_NEW: &[&str] = &[
     "getxattrat=ENOSYS",
 ];
 
-/// The set of conditions that `IOQ_TEST_CONDITIONS` names.
-fn conditions() -> Result<&'static [Condition], String> {
+/// The set of conditions that `IOQ_TEST_CONDITIONS` names, whether it matters there how a program is linked, and whether
+/// another compiler is to try it: neither has anything to do with what is refused, nor the latter with how it is watched.
+fn conditions() -> Result<(&'static [Condition], bool, bool), String> {
     match env::var("IOQ_TEST_CONDITIONS").as_deref() {
-        Err(_) => Ok(USUAL),
-        Ok("refusal") => Ok(REFUSAL),
-        Ok("some-refusal") => Ok(&REFUSAL[..SOME_REFUSAL]),
-        Ok("few") => Ok(FEW),
+        Err(_) => Ok((USUAL, true, true)),
+        Ok("refusal") => Ok((REFUSAL, false, false)),
+        Ok("some-refusal") => Ok((&REFUSAL[..SOME_REFUSAL], false, false)),
+        Ok("few") => Ok((FEW, true, false)),
         Ok(other) => Err(format!("IOQ_TEST_CONDITIONS={other}: there are refusal, some-refusal and few")),
     }
 }
@@ -122,12 +121,10 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Result<Vec<Trial>, String> {
-    let conditions = conditions()?;
-    let links = !ptr::eq(conditions.as_ptr(), REFUSAL.as_ptr());
+    let (conditions, links, compiles) = conditions()?;
     let mut trials = vec![];
     for name in program_names().map_err(|e| e.to_string())? {
-        // How a program is compiled and linked has nothing to do with what it is refused.
-        if links {
+        if compiles {
             trials.push(other_compiler(&name));
         }
         if links && ALSO_STATIC.contains(&name.as_str()) {
@@ -149,18 +146,6 @@ fn scratch() -> PathBuf {
 
 fn source(name: &str) -> PathBuf {
     root().join("c-tests").join(name).with_extension("c")
-}
-
-fn program_names() -> io::Result<Vec<String>> {
-    let mut names = vec![];
-    for entry in fs::read_dir(root().join("c-tests"))? {
-        let path = entry?.path();
-        if let (Some(name), Some("c")) = (path.file_stem(), path.extension().and_then(|e| e.to_str())) {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.retain(|name| name != LAUNCHER);
-    Ok(names)
 }
 
 /// A program, compiled when the first of its trials needs it.
@@ -215,12 +200,12 @@ fn run_trials(program: Program, conditions: &'static [Condition]) -> impl Iterat
     let program = Arc::new(program);
     conditions.iter().map(move |condition| {
         let (title, program) = (format!("{}::{}", program.title(), condition.name), Arc::clone(&program));
-        Trial::ignorable_test(title.clone(), move || run(&program, condition, &scratch().join(title)))
+        Trial::ignorable_test(title.clone(), move || try_out(&program, condition, &scratch().join(title)))
     })
 }
 
 /// Runs a program, with `directory` for its temporary files.
-fn run(program: &Program, condition: &Condition, directory: &Path) -> Result<Completion, Failed> {
+fn try_out(program: &Program, condition: &Condition, directory: &Path) -> Result<Completion, Failed> {
     let mut words: Vec<OsString> = vec![];
     if !condition.refused.is_empty() {
         words.push(launcher()?.into());
@@ -232,23 +217,11 @@ fn run(program: &Program, condition: &Condition, directory: &Path) -> Result<Com
     words.push(program.path()?.into());
 
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).stdin(Stdio::null()).env("TMPDIR", directory).env_remove("IOQ_BACKEND");
+    command.args(&words[1..]).env_remove("IOQ_BACKEND");
     if let Some(backend) = condition.backend {
         command.env("IOQ_BACKEND", backend);
     }
-
-    // A program that fails leaves its files.
-    fs::create_dir_all(directory)?;
-    let result = command.output();
-    fs::remove_dir_all(directory)?;
-
-    let result = result.map_err(|e| format!("{command:?}: {e}"))?;
-    let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
-    match result.status.code() {
-        Some(0) => Ok(Completion::Completed),
-        Some(77) => Ok(Completion::ignored_with(text.lines().last().unwrap_or("no reason given"))),
-        _ => Err(format!("{}\n{text}", result.status).into()),
-    }
+    run::run(&mut command, directory).map(|(completion, _)| completion)
 }
 
 /// The program that runs another, to which something is refused.

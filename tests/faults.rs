@@ -8,18 +8,21 @@
 //! `IOQ_FAULTS_EVERY=4` runs every fourth case.
 
 mod common;
+#[path = "common/compiler.rs"]
+mod compiler;
+#[path = "common/run.rs"]
+mod run;
 
 use Backend::*;
 use Kind::*;
 use Mode::*;
-use common::{libraries, output, pkg_config};
+use common::{output, pkg_config};
+use compiler::{STRICT, compile};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::{LazyLock, Mutex};
 use std::thread::available_parallelism;
 
@@ -222,35 +225,19 @@ impl Case {
     }
 
     fn run(&self) -> Result<Completion, Failed> {
-        let directory = scratch().join(self.title());
         let mut command = Command::new(program()?);
-        command
-            .args(self.arguments())
-            .env("IOQ_BACKEND", name(self.backend))
-            .env("TMPDIR", &directory)
-            .stdin(Stdio::null());
-
-        // A case that fails leaves its files.
-        fs::create_dir_all(&directory)?;
-        let result = command.output();
-        fs::remove_dir_all(&directory)?;
-
-        let result = result.map_err(|e| format!("{command:?}: {e}"))?;
-        let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
-        match result.status.code() {
-            Some(0) => {
-                let [runs, faults] = numbers(&text).ok_or_else(|| format!("no summary in {text:?}"))?;
-                let mut sums = SUMS.lock().unwrap();
-                let sum = sums.entry(self.kind).or_default();
-                *sum = Sum { cases: sum.cases + 1, runs: sum.runs + runs, faults: sum.faults + faults };
-                if faults == 0 && !self.is_chance() {
-                    return Err("nothing could be made to fail".into());
-                }
-                Ok(Completion::Completed)
+        command.args(self.arguments()).env("IOQ_BACKEND", name(self.backend));
+        let (completion, text) = run::run(&mut command, &scratch().join(self.title()))?;
+        if let Completion::Completed = completion {
+            let [runs, faults] = numbers(&text).ok_or_else(|| format!("no summary in {text:?}"))?;
+            let mut sums = SUMS.lock().unwrap();
+            let sum = sums.entry(self.kind).or_default();
+            *sum = Sum { cases: sum.cases + 1, runs: sum.runs + runs, faults: sum.faults + faults };
+            if faults == 0 && !self.is_chance() {
+                return Err("nothing could be made to fail".into());
             }
-            Some(77) => Ok(Completion::ignored_with(text.lines().last().unwrap_or("no reason given"))),
-            _ => Err(format!("{}\n{text}", result.status).into()),
         }
+        Ok(completion)
     }
 }
 
@@ -305,18 +292,11 @@ fn sources() -> Vec<PathBuf> {
         .into()
 }
 
-const STRICT: [&str; 5] = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"];
-
 /// The program that runs the cases, linked with the installed library.
 fn program() -> Result<&'static Path, String> {
     static PATH: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-        fs::create_dir_all(scratch()).map_err(|e| e.to_string())?;
         let path = scratch().join("program");
-        let mut rpath = OsString::from("-Wl,-rpath,");
-        rpath.push(libraries());
-        let mut compiler = Command::new(env::var_os("CC").unwrap_or("cc".into()));
-        compiler.args(STRICT).args(["-O1", "-g", "-pthread"]).args(sources()).arg("-o").arg(&path).arg(rpath);
-        output(compiler.args(pkg_config(&["--cflags", "--libs"]).split_whitespace()))?;
+        compile(&sources(), &path, &pkg_config(&["--cflags", "--libs"]))?;
         Ok(path)
     });
     PATH.as_deref().map_err(Clone::clone)

@@ -7,15 +7,16 @@
 mod common;
 #[path = "common/compiler.rs"]
 mod compiler;
+#[path = "common/run.rs"]
+mod run;
 
 use common::{output, pkg_config};
 use compiler::{STRICT, compile};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::env;
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::LazyLock;
 
 /// See `condition.h`.
@@ -71,7 +72,7 @@ fn again() -> Vec<Trial> {
 }
 
 fn trial(name: String, arguments: Vec<String>) -> Trial {
-    Trial::ignorable_test(name.clone(), move || run(&arguments, &scratch().join(name)))
+    Trial::ignorable_test(name.clone(), move || try_out(&arguments, &scratch().join(name)))
 }
 
 /// A directory for the files of these tests alone.
@@ -127,20 +128,7 @@ fn other_compiler(kernel: &'static Kernel) -> Trial {
 }
 
 /// Runs the program, with `directory` for its files.
-fn run(arguments: &[String], directory: &Path) -> Result<Completion, Failed> {
+fn try_out(arguments: &[String], directory: &Path) -> Result<Completion, Failed> {
     let program = Kernel::of(&arguments[0]).program.as_ref()?;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).env("TMPDIR", directory);
-    fs::create_dir_all(directory)?;
-    let result = command.output();
-    // A program that was killed leaves its files.
-    fs::remove_dir_all(directory)?;
-
-    let result = result.map_err(|e| format!("{command:?}: {e}"))?;
-    let text = String::from_utf8_lossy(&[result.stdout, result.stderr].concat()).into_owned();
-    match result.status.code() {
-        Some(0) => Ok(Completion::Completed),
-        Some(77) => Ok(Completion::ignored_with(text.lines().last().unwrap_or("no reason given"))),
-        _ => Err(format!("{}\n{text}{}", result.status, program.display()).into()),
-    }
+    run::run(Command::new(program).args(arguments), directory).map(|(completion, _)| completion)
 }

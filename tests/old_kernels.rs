@@ -12,9 +12,12 @@
 //! `IOQ_BUSYBOX` name a busybox.
 
 mod common;
+#[path = "common/programs.rs"]
+mod programs;
 
 use common::{libraries, output, pkg_config};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use programs::program_names;
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
@@ -24,9 +27,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{LazyLock, OnceLock};
-
-/// No test: `c_programs` starts others with it.
-const LAUNCHER: &str = "refuse";
 
 /// A kind of machine.
 struct Machine {
@@ -150,19 +150,6 @@ fn root() -> &'static Path {
 /// A directory for the files of these tests alone.
 fn scratch() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("old_kernels")
-}
-
-fn program_names() -> io::Result<Vec<String>> {
-    let mut names = vec![];
-    for entry in fs::read_dir(root().join("c-tests"))? {
-        let path = entry?.path();
-        if let (Some(name), Some("c")) = (path.file_stem(), path.extension().and_then(|e| e.to_str())) {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.retain(|name| name != LAUNCHER);
-    names.sort();
-    Ok(names)
 }
 
 impl Kernel {
