@@ -168,12 +168,12 @@ static void answer_fails(struct ioq *ioq) {
     CHECK_EQ(syscall(SYS_statx, fd, "", AT_EMPTY_PATH, reserved, &buf), -1);
     int error = errno;
     CHECK_EQ(close(fd), 0);
-    size_t before = open_fds() - ring_fds();
+    size_t before = other_fds();
     for (int i = 0; i < 3; ++i) {
         CHECK_EQ(ioq_openat(ioq, root_fd, "file", &how, reserved, &buf, NULL), 0);
         CHECK_EQ(take(ioq, IOQ_OPENAT, NULL), -error);
     }
-    CHECK_EQ(open_fds() - ring_fds(), before);
+    CHECK_EQ(other_fds(), before);
 }
 
 static void denied(struct ioq *ioq) {
@@ -272,7 +272,7 @@ static void destroyed(void) {
         struct ioq *ioq = create(16, round % 4);
         struct statx *bufs = calloc(16, sizeof(*bufs));
         CHECK(bufs);
-        size_t before = open_fds() - ring_fds();
+        size_t before = other_fds();
         struct open_how how = how_to(O_RDONLY);
         submit_some(ioq, &how, bufs);
         for (size_t i = 0; round % 2 && i < round % 4; ++i) {
@@ -287,7 +287,7 @@ static void destroyed(void) {
         }
         ioq_destroy(ioq);
         free(bufs);
-        CHECK_EQ(open_fds() - ring_fds(), before);
+        CHECK_EQ(other_fds(), before);
     }
 }
 

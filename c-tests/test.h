@@ -132,26 +132,41 @@ static inline size_t threads(void) {
     return count;
 }
 
-// What `fd` refers to is an io_uring.
-static inline bool fd_is_ring(int fd) {
+// What `fd` refers to: nothing, an io_uring, or anything else.
+enum fd_kind { FD_CLOSED, FD_RING, FD_OTHER };
+
+static inline enum fd_kind fd_kind(int fd) {
     char link[64], target[64];
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t len = readlink(link, target, sizeof(target) - 1);
     target[len < 0 ? 0 : len] = '\0';
-    return strcmp(target, "anon_inode:[io_uring]") == 0;
+    return len < 0 ? FD_CLOSED : strcmp(target, "anon_inode:[io_uring]") == 0 ? FD_RING : FD_OTHER;
+}
+
+static inline bool fd_is_ring(int fd) {
+    return fd_kind(fd) == FD_RING;
 }
 
 // Whether `fd` is open, and not as the ring of a queue, which may take any number that is free.
 static inline bool fd_open(int fd) {
-    return fcntl(fd, F_GETFD) >= 0 && !fd_is_ring(fd);
+    return fd_kind(fd) == FD_OTHER;
+}
+
+static inline size_t count_fds(enum fd_kind kind) {
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; ++fd) {
+        count += fd_kind(fd) == kind;
+    }
+    return count;
 }
 
 static inline size_t ring_fds(void) {
-    size_t count = 0;
-    for (int fd = 0; fd < 1024; ++fd) {
-        count += fd_is_ring(fd);
-    }
-    return count;
+    return count_fds(FD_RING);
+}
+
+// All but the rings, of which one may come or go at any moment.
+static inline size_t other_fds(void) {
+    return count_fds(FD_OTHER);
 }
 
 // 0 if the library may have an io_uring here, or the reason why not: that of the kernel's, or that it is too old. (None is
