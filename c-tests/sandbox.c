@@ -18,6 +18,8 @@ int bfs_stat(int at_fd, const char *at_path, unsigned int flags, struct bfs_stat
 int bfs_statx_flags(unsigned int flags);
 int bfs_statx_convert(struct bfs_stat *dest, const struct statx *src);
 
+static const char no_filter[] = "no filter for system calls to be had here";
+
 static void refuse_enter(void) {
     struct sock_filter steps[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -28,7 +30,7 @@ static void refuse_enter(void) {
     struct sock_fprog program = {.len = COUNT(steps), .filter = steps};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
         || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) {
-        skip("no filter for system calls to be had here");
+        skip(no_filter);
     }
 }
 
@@ -69,6 +71,10 @@ static void in_flight(void) {
 }
 
 int main(void) {
+    // Some checkers do not know the call. What ends a program in the middle of a queue leaks for them.
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) != 0 && errno != EFAULT) {
+        skip(no_filter);
+    }
     test_way = &test_ways[2]; // polling, so that it is the worker that runs them
     RUN(in_flight);
     return 0;
