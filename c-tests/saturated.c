@@ -107,10 +107,62 @@ static void in_a_ring(void) {
     }
 }
 
+static int hang(void *arg) {
+    gate_pass();
+    (void)arg;
+    return 0;
+}
+
+// The ring always has something, and all workers but one hang: what only a worker can do comes back.
+static void beside_a_ring(size_t hanging, bool block) {
+    struct ioq *ioq = create(64, hanging + 1);
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
+    char target[16];
+    gate_set(true);
+    for (size_t i = 0; i < hanging; ++i) {
+        CHECK_EQ(ioq_call(ioq, hang, NULL, NULL), 0);
+    }
+    ioq_submit(ioq);
+    gate_await(hanging);
+    CHECK_EQ(ioq_readlink(ioq, root_fd, "link", target, sizeof(target), target), 0);
+    for (size_t others = 0;;) {
+        while (ioq_capacity(ioq) > 0) {
+            CHECK_EQ(ioq_openat(ioq, root_fd, "missing", &how, 0, NULL, NULL), 0);
+        }
+        struct ioq_ent *ent = ioq_pop(ioq, block);
+        if (!ent) {
+            sched_yield();
+            continue;
+        }
+        bool is_back = ent->ptr == target;
+        CHECK(is_back || ent->result == -ENOENT);
+        ioq_free(ioq, ent);
+        if (is_back) {
+            break;
+        }
+        CHECK(++others < 50000);
+    }
+    gate_set(false);
+    for (struct ioq_ent *ent; (ent = ioq_pop(ioq, true));) {
+        ioq_free(ioq, ent);
+    }
+    ioq_destroy(ioq);
+}
+
+static void workers_hang(void) {
+    for (size_t i = 0; i < rounds(5); ++i) {
+        for (size_t hanging = 1; hanging <= 3; ++hanging) {
+            beside_a_ring(hanging, true);
+            beside_a_ring(hanging, false);
+        }
+    }
+}
+
 int main(void) {
     make_tree();
     RUN(beside_a_slow_request);
     RUN(in_a_ring);
+    RUN(workers_hang);
     remove_temp_dir(root, root_fd);
     return 0;
 }

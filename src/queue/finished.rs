@@ -9,14 +9,13 @@ use std::collections::VecDeque;
 
 pub struct Finished {
     spans: Mutex<VecDeque<Span>>,
-    /// How many there are, and how many were taken.
+    /// How many there are.
     count: AtomicUsize,
-    taken: AtomicUsize,
 }
 
 impl Finished {
     pub fn new() -> Self {
-        Self { spans: Mutex::new(VecDeque::new()), count: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
+        Self { spans: Mutex::new(VecDeque::new()), count: AtomicUsize::new(0) }
     }
 
     /// Returns the span if there is no memory for it.
@@ -37,16 +36,10 @@ impl Finished {
         let mut spans = self.spans.lock();
         let span = spans.pop_front()?;
         self.count.store(spans.len(), Ordering::Relaxed);
-        self.taken.store(self.taken() + 1, Ordering::Relaxed);
         Some(span)
     }
 
     pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
-    }
-
-    /// A number that changes when something is taken.
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
     }
 }

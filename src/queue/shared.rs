@@ -278,8 +278,11 @@ impl Work for Shared {
     }
 
     fn progress(&self) -> usize {
-        let taken = self.pending.taken().rotate_left(16) ^ self.plain.taken() ^ self.finished.taken().rotate_left(8);
-        self.locals().fold(taken, |sum, local| sum.rotate_left(7) ^ local.fingerprint())
+        // Of nobody else: what the driver and the caller take does not get on a worker that is stuck.
+        let workers = self.scheduler.workers().map(|worker| &worker.remote);
+        workers.fold(0, |sum, Remote { local, count }| {
+            sum.rotate_left(7) ^ local.fingerprint() ^ (count.get() as usize).rotate_left(16)
+        })
     }
 
     fn take(&self, fair: bool) -> Option<Span> {

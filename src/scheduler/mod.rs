@@ -29,7 +29,7 @@
 //! # Stalls
 //!
 //! A request may hang before anybody can tell that it blocks. So while there is work but no room, one of the parked is
-//! the *stall detector*, as Go's `sysmon` is: it wakes up every few milliseconds, and if nothing was taken in the
+//! the *stall detector*, as Go's `sysmon` is: it wakes up every few milliseconds, and if no worker has got on in the
 //! meantime, it raises the overcommitment by one and goes to work itself. The next one that is parked or started
 //! takes over. What holds at rest, with `work` for requests that nobody has come to:
 //!
@@ -79,7 +79,7 @@ pub trait Work {
     /// Whether there is something that a worker without work could take.
     fn is_waiting(&self) -> bool;
 
-    /// A number that changes when something is taken.
+    /// A number that changes when a worker takes something, or is done with it.
     fn progress(&self) -> usize;
 
     /// Takes something; what others have not come to first, if so asked.
