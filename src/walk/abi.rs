@@ -187,8 +187,9 @@ pub unsafe extern "C" fn ioq_walk_open(roots: *const *const c_char, options: *co
 ///
 /// # Time
 ///
-/// A directory that is slow, or hangs, holds up only what is in it: all others are returned first. With `IOQ_WALK_SORT`,
-/// it holds up all that comes after it.
+/// A directory that is slow, or hangs, holds up only what is in it: all others are returned first, as far as there are
+/// descriptors and memory for them meanwhile (`max_fds`, `max_memory`). With `IOQ_WALK_STAT`, an entry whose stat hangs
+/// holds up the others of the same directory. With `IOQ_WALK_SORT`, what hangs holds up all that comes after it.
 ///
 /// # Safety
 ///

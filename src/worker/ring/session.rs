@@ -18,8 +18,10 @@ use io_uring::types::CancelBuilder;
 use std::ptr;
 use std::time::Duration;
 
-/// How long to wait for a completion before the driver looks what is pending.
-const TICK: Duration = Duration::from_millis(8);
+/// How long to wait for a completion before the driver looks what is pending: at first, and at most. It doubles while nothing
+/// comes. To be woken for what is pending would take a descriptor, or a kernel of late (Linux 6.7).
+const SHORTEST_TICK: Duration = Duration::from_micros(500);
+const LONGEST_TICK: Duration = Duration::from_millis(8);
 
 /// How often to ask again when the kernel takes nothing although nothing is in flight, and how long to wait before.
 const PATIENCE: u32 = 10;
@@ -41,8 +43,9 @@ pub struct Session<'a> {
     plain: Sender,
     told_caller: bool,
     told_workers: bool,
-    /// How long nothing has completed.
+    /// How long nothing has completed, and how long to wait for that next.
     quiet: Duration,
+    tick: Duration,
     /// Whether the kernel was asked to interrupt what it can, because the queue was cancelled.
     interrupted: bool,
 }
@@ -58,6 +61,7 @@ impl<'a> Session<'a> {
             told_caller: true,
             told_workers: true,
             quiet: Duration::ZERO,
+            tick: SHORTEST_TICK,
             interrupted: false,
         }
     }
@@ -78,6 +82,7 @@ impl<'a> Session<'a> {
             self.ring.limit.completed(completed, limited);
             if completed > 0 {
                 self.quiet = Duration::ZERO;
+                self.tick = SHORTEST_TICK;
             } else if limited && self.quiet >= STALL_AFTER {
                 // What is in the ring seems to hang.
                 if let Some(span) = self.taken.take().or_else(|| self.shared.pending.try_pop()) {
@@ -130,6 +135,7 @@ impl<'a> Session<'a> {
                 return self.taken.is_some() || self.shared.pending.has_spans();
             }
             let Some(one) = self.next() else { return false };
+            self.tick = SHORTEST_TICK;
             self.begin(one);
         }
         if let Some(rest) = self.taken.take() {
@@ -250,11 +256,12 @@ impl<'a> Session<'a> {
             if unsent == 0 && want == 0 {
                 return;
             }
-            let result = uring.enter(unsent, want, TICK);
+            let result = uring.enter(unsent, want, self.tick);
             match result {
                 Ok(sent) if sent > 0 || unsent == 0 => return,
                 Err(Errno(libc::ETIME)) => {
-                    self.quiet += TICK;
+                    self.quiet += self.tick;
+                    self.tick = (2 * self.tick).min(LONGEST_TICK);
                     return;
                 }
                 Err(Errno(libc::EINTR)) => return,
@@ -263,7 +270,7 @@ impl<'a> Session<'a> {
                 Err(e) if unsent > 0 && !may_pass(e) => return self.give_up(e),
                 _ if self.ring.in_flight > unsent => {
                     // Too much in flight for the kernel. Wait until there is less.
-                    if uring.enter(0, 1, TICK).is_ok() {
+                    if uring.enter(0, 1, self.tick).is_ok() {
                         return;
                     }
                     sleep(PAUSE);
