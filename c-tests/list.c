@@ -355,6 +355,11 @@ static void parts(struct ioq *ioq) {
     check_parts(ioq, IOQ_LIST_SORT_NAME);
     struct ioq_list *list;
     CHECK_EQ(list_by(ioq, -1, NULL, IOQ_LIST_PART, &list), -EBADF);
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(list_by(ioq, ends[0], NULL, IOQ_LIST_PART, &list), -ENOTDIR);
+    close(ends[0]);
+    close(ends[1]);
     CHECK_EQ(list_by(ioq, root_fd, "empty", IOQ_LIST_PART, &list), 0);
     CHECK(list->count == 0 && !list->more && list->fd == -1);
     ioq_list_free(list);

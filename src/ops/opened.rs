@@ -7,8 +7,8 @@ use crate::entry::ioq_ent;
 use io_uring::squeue;
 use libc::c_int;
 
-/// Has a ring open a file in a thread of the kernel's. It would open what it finds in the cache in the driver's, where a server
-/// that does not answer would hold up everything else; and FIFOs as if by `O_NONBLOCK`.
+/// Has a ring open a file in a thread of the kernel's. It would open what it finds in the cache in the driver's, where a
+/// server that does not answer would hold up everything else; and FIFOs as if by `O_NONBLOCK`.
 pub fn without_waiting(open: squeue::Entry) -> squeue::Entry {
     open.flags(squeue::Flags::ASYNC)
 }

@@ -59,8 +59,8 @@ pub fn out_of_the_way(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 /// Has the kernel make its table of the process's descriptors large enough for so many, if this is the only thread yet.
 ///
 /// The table grows beyond 64, and from then on by doubling, when a descriptor is opened that has no room. In a process of
-/// several threads the kernel waits then until no processor can be looking at the old table any more (`expand_fdtable()`), which
-/// takes ten to twenty milliseconds: as long as it takes to read a thousand directories.
+/// several threads the kernel waits then until no processor can be looking at the old table any more
+/// (`expand_fdtable()`), which takes ten to twenty milliseconds: as long as it takes to read a thousand directories.
 pub fn make_room(count: usize) {
     /// What most programs may have.
     const MOST: usize = 1000;

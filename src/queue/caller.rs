@@ -309,8 +309,8 @@ impl Caller {
         !self.can_wait || shared.scheduler.is_deserted() || (self.caller_runs && !shared.pace.blocks())
     }
 
-    /// Runs some of the requests that nobody has come to, until there is a response. What it calls are cancellation points, and
-    /// this thread may be cancelled, as no worker can.
+    /// Runs some of the requests that nobody has come to, until there is a response. What it calls are cancellation
+    /// points, and this thread may be cancelled, as no worker can.
     fn run(&mut self, shared: &Shared) -> Option<Span> {
         cancellation::disabled(|| self.run_uncancelled(shared))
     }

@@ -1,6 +1,7 @@
 //! A descriptor for event loops: readable while a response is ready.
 //!
-//! It is made when it is first asked for. Until then, whoever delivers looks at one word, and the caller at a field of its own.
+//! It is made when it is first asked for. Until then, whoever delivers looks at one word, and the caller at a field of
+//! its own.
 //!
 //! Whoever delivers may raise it, only the caller lowers it, and both do so under a lock, by what is ready at that moment:
 //!

@@ -223,7 +223,8 @@ impl Shared {
         true
     }
 
-    /// Does what takes no time: a no-op, or a request that is not to run because it was cancelled. Returns whether that was all.
+    /// Does what takes no time: a no-op, or a request that is not to run because it was cancelled. Returns whether that
+    /// was all.
     #[inline]
     pub fn run_if_nonblocking(&self, span: &Span, i: usize) -> bool {
         if self.cancels(span, i) {

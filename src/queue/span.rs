@@ -68,8 +68,8 @@ impl Span {
     ///
     /// # Safety
     ///
-    /// `word` must come from `as_ptr` of a span. As long as somebody else may hold that one, this is good for arithmetic, and for
-    /// `is_cancelled` while the block is live; its entries must not be touched.
+    /// `word` must come from `as_ptr` of a span. As long as somebody else may hold that one, this is good for arithmetic,
+    /// and for `is_cancelled` while the block is live; its entries must not be touched.
     pub unsafe fn from_ptr(word: *mut ()) -> Self {
         // SAFETY: `as_ptr` never returns NULL.
         Self(unsafe { NonNull::new_unchecked(word) })

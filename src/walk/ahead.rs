@@ -279,8 +279,8 @@ impl Walk {
         }
     }
 
-    /// Whether a request failed because there are fewer descriptors than the walk has thought, and is tried again when there is
-    /// another: one was taken from a directory, or something under way will end.
+    /// Whether a request failed because there are fewer descriptors than the walk has thought, and is tried again when
+    /// there is another: one was taken from a directory, or something under way will end.
     fn is_for_want_of_descriptors(&mut self, task: Task, e: Errno) -> bool {
         let (Task::Probe(id) | Task::Open(id)) = task else {
             return false;

@@ -1,7 +1,7 @@
 //! `ioq/walk.h`: a walk through directory trees, fts(3) in parallel.
 //!
-//! It is a program on the library like any other: what it uses of it is in `queue`, the functions of `ioq.h` in safe words. One
-//! thread, that of the caller, has all data and takes all decisions:
+//! It is a program on the library like any other: what it uses of it is in `queue`, the functions of `ioq.h` in safe
+//! words. One thread, that of the caller, has all data and takes all decisions:
 //!
 //! | module | |
 //! |---|---|

@@ -26,21 +26,21 @@ pub fn read(fd: c_int, buf: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
     Ok(size as usize)
 }
 
-/// Where a directory is read on.
-pub fn position(fd: c_int) -> Result<i64, Errno> {
-    seek(fd, 0, libc::SEEK_CUR)
+/// Where a directory is read on, if it is one.
+pub fn position(fd: c_int) -> Option<i64> {
+    let position = seek(fd, 0, libc::SEEK_CUR);
+    (position >= 0).then_some(position)
 }
 
 /// Has a directory read on from where it was.
 pub fn go_back(fd: c_int, position: i64) {
     // It was there. If the file system has forgotten that, nobody can help it.
-    let _ = seek(fd, position, libc::SEEK_SET);
+    seek(fd, position, libc::SEEK_SET);
 }
 
-fn seek(fd: c_int, offset: i64, whence: c_int) -> Result<i64, Errno> {
+fn seek(fd: c_int, offset: i64, whence: c_int) -> i64 {
     // SAFETY: it takes numbers alone.
-    let position = unsafe { libc::lseek64(fd, offset, whence) };
-    if position < 0 { Err(Errno::last()) } else { Ok(position) }
+    unsafe { libc::lseek64(fd, offset, whence) }
 }
 
 fn retry(mut call: impl FnMut() -> c_long) -> Result<c_int, Errno> {

@@ -70,12 +70,11 @@ impl Map {
 }
 
 impl Listing {
-    /// Reads a directory by a descriptor, from where that is. `own` is the same, if it is to be the list's, or -1. If it fails, the
-    /// caller's descriptor is where it was.
+    /// Reads a directory by a descriptor, from where that is. `own` is the same, if it is to be the list's, or -1. If it
+    /// fails, the caller's descriptor is where it was.
     pub fn read(fd: c_int, own: c_int, flags: c_uint, mask: c_uint) -> Result<NonNull<Self>, Errno> {
-        let start = if own < 0 { Some(calls::position(fd)?) } else { None };
-        let read = Self::read_on(fd, own, start, flags, mask);
-        read.inspect_err(|_| start.into_iter().for_each(|start| calls::go_back(fd, start)))
+        let start = if own < 0 { calls::position(fd) } else { None };
+        Self::read_on(fd, own, start, flags, mask).inspect_err(|_| go_back(fd, start))
     }
 
     fn read_on(fd: c_int, own: c_int, start: Option<i64>, flags: c_uint, mask: c_uint) -> Result<NonNull<Self>, Errno> {
@@ -142,8 +141,12 @@ impl Listing {
 
     /// Has the caller's descriptor where it was before this was read.
     pub fn unread(&self) {
-        self.start.into_iter().for_each(|start| calls::go_back(self.fd, start));
+        go_back(self.fd, self.start);
     }
+}
+
+fn go_back(fd: c_int, start: Option<i64>) {
+    start.into_iter().for_each(|start| calls::go_back(fd, start));
 }
 
 /// Sorts entries as the flags say.

@@ -71,9 +71,9 @@ impl List {
         if ent.op != ioq_op::IOQ_LIST {
             return None;
         }
-        // SAFETY: the arguments of this operation. The pointer is valid, as the caller of `ioq.h` vouches for. `request` wrote NULL
-        // there, and since then nobody writes but whoever has the request's span, and that a list of ours; who has an entry here has
-        // its span.
+        // SAFETY: the arguments of this operation. The pointer is valid, as the caller of `ioq.h` vouches for. `request`
+        // wrote NULL there, and since then nobody writes but whoever has the request's span, and that a list of ours; who
+        // has an entry here has its span.
         unsafe {
             let ioq_list_args { list, flags, .. } = ent.args.list;
             Listing::of(*list).filter(|_| flags & STAT != 0)
@@ -89,9 +89,8 @@ impl List {
         // SAFETY: the arguments of this operation; nobody else has the list any more.
         unsafe {
             let ioq_list_args { list, flags, .. } = ent.args.list;
-            let listing = Listing::of(*list);
-            if let Some(Errno(e)) = listing.and_then(Listing::why_given_up) {
-                listing.inspect(|listing| listing.unread());
+            if let Some((listing, Errno(e))) = Listing::of(*list).and_then(|l| Some((l, l.why_given_up()?))) {
+                listing.unread();
                 listing::discard(ptr::replace(list, ptr::null_mut()));
                 return -e;
             }

@@ -67,8 +67,8 @@ impl Listing {
     ///
     /// `this` must be the list of the span's request.
     pub unsafe fn give_up(this: *const Self, span: Span, why: Errno) -> Option<Span> {
-        // SAFETY: the list stays until the last part is finished; so this makes no reference to all of it, which would say that
-        // it stays until this returns.
+        // SAFETY: the list stays until the last part is finished; so this makes no reference to all of it, which would
+        // say that it stays until this returns.
         unsafe {
             let left = (*this).batch.unclaimed();
             if left == 0 {
